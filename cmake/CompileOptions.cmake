@@ -1,0 +1,33 @@
+# Compiler flags that every target of the project shares, and the two functions with which targets are declared.
+
+find_package(Threads REQUIRED)
+find_package(OpenMP REQUIRED COMPONENTS CXX)
+
+add_library(tinygpt_options INTERFACE)
+target_include_directories(tinygpt_options INTERFACE ${CMAKE_SOURCE_DIR})
+target_compile_options(tinygpt_options INTERFACE -Wall -Wextra -Wshadow -Wnon-virtual-dtor)
+# Contraction lets a * b + c become one fused multiply-add. It is not fast-math: nothing is reordered.
+target_compile_options(tinygpt_options INTERFACE -ffp-contract=fast -fno-math-errno)
+if(TINYGPT_NATIVE)
+  target_compile_options(tinygpt_options INTERFACE -march=native)
+endif()
+if(TINYGPT_SANITIZE)
+  target_compile_options(tinygpt_options INTERFACE
+    -fsanitize=${TINYGPT_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  target_link_options(tinygpt_options INTERFACE -fsanitize=${TINYGPT_SANITIZE})
+endif()
+
+# tinygpt_library(NAME sources... DEPENDS targets...): the static library tinygpt_NAME.
+function(tinygpt_library name)
+  cmake_parse_arguments(arg "" "" "DEPENDS" ${ARGN})
+  add_library(tinygpt_${name} STATIC ${arg_UNPARSED_ARGUMENTS})
+  target_link_libraries(tinygpt_${name} PUBLIC tinygpt_options ${arg_DEPENDS})
+endfunction()
+
+# tinygpt_test(NAME sources... DEPENDS targets...): a Catch2 program whose cases ctest lists one by one.
+function(tinygpt_test name)
+  cmake_parse_arguments(arg "" "" "DEPENDS" ${ARGN})
+  add_executable(${name} ${arg_UNPARSED_ARGUMENTS})
+  target_link_libraries(${name} PRIVATE tinygpt_options tinygpt_test_support ${arg_DEPENDS})
+  catch_discover_tests(${name} TEST_PREFIX "${name}: " PROPERTIES TIMEOUT 300)
+endfunction()

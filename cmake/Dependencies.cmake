@@ -1,0 +1,16 @@
+# Every dependency is taken from the system where it is installed, and fetched at a pinned version otherwise.
+include(FetchContent)
+
+find_package(fmt REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(Eigen3 REQUIRED)
+find_path(UTF8PROC_INCLUDE utf8proc.h REQUIRED)
+find_library(UTF8PROC_LIBRARY utf8proc REQUIRED)
+add_library(utf8proc_dep INTERFACE)
+target_include_directories(utf8proc_dep INTERFACE ${UTF8PROC_INCLUDE})
+target_link_libraries(utf8proc_dep INTERFACE ${UTF8PROC_LIBRARY})
+if(TINYGPT_TESTS)
+  find_package(Catch2 REQUIRED)
+  include(Catch)
+endif()

@@ -1,0 +1,33 @@
+// The project's one exception, and check(), which raises it.
+#pragma once
+
+#include <concepts>
+#include <source_location>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+namespace tinygpt {
+
+// What went wrong, in one line that says what to do, and where in the source it was noticed.
+// Only main() turns it into an exit code; everything else lets it pass.
+struct Error : std::runtime_error {
+  explicit Error(const std::string& message,
+                 std::source_location where = std::source_location::current())
+      : std::runtime_error(message), where(where) {}
+  std::source_location where;
+};
+
+inline void check(bool ok, const char* message,
+                  std::source_location where = std::source_location::current()) {
+  if (!ok) throw Error(message, where);
+}
+
+// The message is made only on failure: check(n > 0, [&] { return fmt::format("n is {}", n); });
+template <std::invocable F>
+void check(bool ok, F&& make_message,
+           std::source_location where = std::source_location::current()) {
+  if (!ok) throw Error(std::forward<F>(make_message)(), where);
+}
+
+}  // namespace tinygpt
