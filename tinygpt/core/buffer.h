@@ -20,9 +20,9 @@ class Buffer {
   explicit Buffer(std::int64_t n) : size_(n) {
     check(n >= 0 && n <= std::numeric_limits<std::int64_t>::max() / std::int64_t{sizeof(T)},
           "buffer: size out of range");
-    if (n > 0) data_ = static_cast<T*>(::operator new(bytes(n), std::align_val_t{64}));
+    if (n > 0) data_ = static_cast<T*>(::operator new (bytes(n), std::align_val_t{64}));
   }
-  ~Buffer() { ::operator delete(data_, std::align_val_t{64}); }
+  ~Buffer() { ::operator delete (data_, std::align_val_t{64}); }
   Buffer(Buffer&& other) noexcept
       : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
   Buffer& operator=(Buffer&& other) noexcept {

@@ -33,10 +33,11 @@ struct Descriptor {
 // Opens a regular file for reading and gives its size. O_NONBLOCK: a named pipe must not hang us.
 std::uint64_t open_regular(const fs::path& path, int fd) {
   check(fd >= 0, [&] { return fmt::format("{}: cannot be opened: {}", path.string(), reason()); });
-  struct stat info{};
+  struct stat info {};
   check(::fstat(fd, &info) == 0,
         [&] { return fmt::format("{}: cannot be read: {}", path.string(), reason()); });
-  check(S_ISREG(info.st_mode), [&] { return fmt::format("{}: not a regular file", path.string()); });
+  check(S_ISREG(info.st_mode),
+        [&] { return fmt::format("{}: not a regular file", path.string()); });
   return static_cast<std::uint64_t>(info.st_size);
 }
 
@@ -156,9 +157,8 @@ void check_utf8(std::string_view text, std::string_view what) {
       const bool too_big = b == 0xF4 && byte(i + 1) >= 0x90;
       if (!overlong && !too_big) length = 4;
     }
-    check(length > 0, [&] {
-      return fmt::format("{}: not valid UTF-8 at byte {} (0x{:02x})", what, i, b);
-    });
+    check(length > 0,
+          [&] { return fmt::format("{}: not valid UTF-8 at byte {} (0x{:02x})", what, i, b); });
     i += length;
   }
 }

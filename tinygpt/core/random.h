@@ -49,7 +49,8 @@ struct Random {
   // Uniform in [0, 1), 53 bits.
   double uniform() { return static_cast<double>(next_u64() >> 11) * 0x1.0p-53; }
 
-  // Uniform in 0 .. n-1 without bias (values above the largest multiple of n are drawn again); n > 0.
+  // Uniform in 0 .. n-1 without bias (values above the largest multiple of n are drawn again); n >
+  // 0.
   std::uint64_t below(std::uint64_t n) {
     const std::uint64_t limit = ~std::uint64_t{0} - (~std::uint64_t{0} % n + 1) % n;
     std::uint64_t x = next_u64();
