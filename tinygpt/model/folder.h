@@ -1,0 +1,31 @@
+// A model as Hugging Face users know it: a folder with config.json and model.safetensors.
+#pragma once
+
+#include <filesystem>
+
+#include "tinygpt/model/gpt.h"
+
+namespace tinygpt {
+
+// Reads and checks config.json. model_type is "gpt2" or "llama"; fields that change the
+// computation and that this project does not implement (another activation, scaled positions,
+// biases where there are none, ...) are refused by name.
+GptConfig read_model_config(const std::filesystem::path& folder);
+
+// Reads model.safetensors (or the shards that model.safetensors.index.json names) into the model's
+// parameters: F32, F16 or BF16. Every tensor's name, type and shape is checked before the first
+// value is copied; a missing, unexpected or misshapen tensor throws Error and leaves the model as
+// it was.
+void load_parameters(Gpt<float>& model, const std::filesystem::path& folder);
+
+// Writes config.json and model.safetensors atomically, under the tensor names and orientations that
+// transformers loads (GPT2LMHeadModel: Conv1D weights [in, out]; LlamaForCausalLM).
+void save_model(const Gpt<float>& model, const std::filesystem::path& folder);
+
+// The same for any buffers laid out like the parameters (the optimizer's moments), in one file.
+void save_tensors(const ParameterLayout& layout, const GptConfig& config, const float* values,
+                  const std::filesystem::path& file);
+void load_tensors(const ParameterLayout& layout, const GptConfig& config, float* values,
+                  const std::filesystem::path& file);
+
+}  // namespace tinygpt

@@ -1,0 +1,128 @@
+// The model: parameters, gradients and activations in three buffers; forward and backward.
+// Radford et al.: "Language Models are Unsupervised Multitask Learners" (2019), section 2.3.
+// Touvron et al.: "LLaMA" (2023), section 2.2.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "tinygpt/model/config.h"
+#include "tinygpt/model/parameters.h"
+#include "tinygpt/ops/ops.h"
+
+namespace tinygpt {
+
+// Memory of a device that releases itself.
+class DeviceBuffer {
+ public:
+  DeviceBuffer() = default;
+  DeviceBuffer(const Memory& memory, std::int64_t bytes);
+  ~DeviceBuffer();
+  DeviceBuffer(DeviceBuffer&& other) noexcept;
+  DeviceBuffer& operator=(DeviceBuffer&& other) noexcept;
+  void* data() const { return data_; }
+  std::int64_t bytes() const { return bytes_; }
+
+ private:
+  Memory memory_{};
+  void* data_ = nullptr;
+  std::int64_t bytes_ = 0;
+};
+
+// What a model is made for decides which buffers it has.
+enum class Purpose { inference, training };
+
+template <class Real>
+struct Activations;  // pointers into the arena, see activations.h
+
+template <class Real>
+struct Gpt {
+  GptConfig config;
+  ParameterLayout layout;
+  Ops<Real> ops;
+  Memory memory;
+  Purpose purpose = Purpose::inference;
+  int max_batch = 0;  // the arena holds max_batch sequences of max_time tokens
+  int max_time = 0;
+  DeviceBuffer parameters;  // layout.total values of Real
+  DeviceBuffer gradients;   // layout.total floats; empty for inference
+  DeviceBuffer arena;       // activations, their gradients and scratch
+
+  // The batch of the last forward pass, which backward continues.
+  int batch = 0;
+  int time = 0;
+  int targets = 0;        // targets that count: those that are not kIgnoreTarget
+  bool training = false;  // dropout was on
+  std::uint64_t dropout_seed = 0;
+  std::uint64_t dropout_step = 0;
+
+  Real* params() const { return static_cast<Real*>(parameters.data()); }
+  float* grads() const { return static_cast<float*>(gradients.data()); }
+};
+
+// Allocates everything that the model will ever need: no later call allocates on the device.
+// Parameters are zero until init_parameters or a file fills them. Throws Error on a bad config or
+// when memory does not suffice.
+template <class Real>
+Gpt<Real> make_gpt(const GptConfig& config, const Ops<Real>& ops, const Memory& memory,
+                   Purpose purpose, int max_batch, int max_time);
+
+// GPT-2's initialisation: normal with standard deviation 0.02, and 0.02 / sqrt(2 L) for the two
+// projections of each block that write to the residual stream; biases 0, norm weights 1.
+template <class Real>
+void init_parameters(Gpt<Real>& model, std::uint64_t seed);
+
+// Runs the model on tokens [B, T] (host memory) and returns the mean loss in nats over targets
+// [B, T] (host memory), or 0 where targets is empty. Every token is checked to be in 0 .. V-1,
+// every target also allows kIgnoreTarget; throws Error naming the offender. A model for training
+// keeps what the backward pass needs.
+struct ForwardOptions {
+  bool training = false;           // apply dropout
+  std::uint64_t dropout_seed = 0;  // masks are a function of (dropout_seed, dropout_step, place)
+  std::uint64_t dropout_step = 0;
+};
+template <class Real>
+float forward(Gpt<Real>& model, std::span<const int> tokens, std::span<const int> targets, int B,
+              int T, const ForwardOptions& options = {});
+
+// Copies the logits [T, V] of sequence b of the last forward pass to host memory; or, for
+// last_logits, only those [V] of its last position. Valid until the next forward or backward.
+template <class Real>
+void copy_logits(const Gpt<Real>& model, int b, std::span<float> logits);
+template <class Real>
+void copy_last_logits(const Gpt<Real>& model, int b, std::span<float> logits);
+
+// Adds scale times the gradient of the last forward pass's mean loss to model.gradients.
+// With accumulation over k batches, scale is 1 / k.
+template <class Real>
+void backward(Gpt<Real>& model, float scale = 1.0f);
+
+template <class Real>
+void zero_gradients(Gpt<Real>& model);
+
+// The ledgers: known before the first step.
+struct ParameterLedger {
+  std::int64_t embedding = 0, positions = 0, attention = 0, mlp = 0, norms = 0, head = 0;
+  std::int64_t total = 0;  // distinct values: a tied head counts once
+};
+ParameterLedger parameter_ledger(const GptConfig& config);
+
+// Floating-point operations (a multiply-add is two) of matrix products and attention.
+// Attention counts the causal half only: (T + 1) / 2 keys a query on average.
+struct FlopLedger {
+  double linears = 0, attention = 0, head = 0;  // forward, per token
+  double forward = 0;                           // their sum
+  double step = 0;                              // forward and backward: 3 x forward
+};
+FlopLedger flop_ledger(const GptConfig& config, int T);
+
+struct MemoryLedger {  // bytes
+  std::int64_t parameters = 0, gradients = 0, optimizer = 0, activations = 0, scratch = 0;
+  std::int64_t total = 0;
+};
+template <class Real>
+MemoryLedger memory_ledger(const GptConfig& config, const Ops<Real>& ops, Purpose purpose, int B,
+                           int T);
+
+}  // namespace tinygpt
