@@ -1,0 +1,196 @@
+// The blocking follows Goto, van de Geijn: "Anatomy of High-Performance Matrix Multiplication"
+// (2008), sections 4 and 5, and Van Zee, van de Geijn: "BLIS" (2015), figure 1: panels of B stay in
+// the level-1 cache while a block of A streams from level 2 past them.
+#include "tinygpt/cpu/gemm.h"
+
+#include <algorithm>
+
+#include "tinygpt/cpu/microkernel.h"
+#include "tinygpt/cpu/parallel.h"
+#include "tinygpt/cpu/vecmath.h"
+
+namespace tinygpt::cpu {
+namespace {
+
+// Depth of one pass of the microkernel. A panel of B (24 KB at 8 lanes) and one of A (9 KB) meet
+// in the level-1 cache.
+constexpr std::int64_t kPassDepth = 384;
+// Rows of a task's block of A: 16 tiles, at kPassDepth within half of a 512 KB level-2 cache.
+constexpr std::int64_t kTaskRows = 8 * kTileRows;
+// The packed block of B that all threads share: 4 MB of the level-3 cache, whatever the matrix.
+constexpr std::int64_t kSharedDepth = 6 * kPassDepth;
+constexpr std::int64_t kSharedFloats = std::int64_t{1} << 20;
+// A task's columns shrink to this when there are few rows to share out; fewer would repeat the
+// packing of A too often.
+constexpr std::int64_t kLeastTaskColumns = 8 * kTileColumns;
+// Tasks a thread should find, so that the last one to finish keeps the others waiting only briefly.
+constexpr std::int64_t kTasksPerThread = 12;
+
+// How the loops are cut. Blocks of one loop are as equal as their granule allows: 1,025 rows make
+// no block of 1.
+struct Blocking {
+  std::int64_t shared_depth, shared_columns;  // of the packed block of B
+  std::int64_t pass_depth;                    // of one pass over it
+  std::int64_t task_rows, task_columns;
+  int threads;
+};
+
+std::int64_t even_blocks(std::int64_t n, std::int64_t largest, std::int64_t granule) {
+  return round_up(ceil_div(n, ceil_div(n, largest)), granule);
+}
+
+Blocking choose_blocking(const Gemm& p) {
+  Blocking cut;
+  cut.shared_depth = even_blocks(p.depth, kSharedDepth, 1);
+  cut.pass_depth = even_blocks(cut.shared_depth, kPassDepth, 1);
+  const std::int64_t columns_that_fit =
+      std::max<std::int64_t>(kSharedFloats / cut.shared_depth / kTileColumns, 1) * kTileColumns;
+  cut.shared_columns = even_blocks(p.columns, columns_that_fit, kTileColumns);
+  cut.threads = threads_for(p.rows * p.columns * p.depth / 32);
+  cut.task_rows = even_blocks(p.rows, kTaskRows, kTileRows);
+  const std::int64_t row_tasks = ceil_div(p.rows, cut.task_rows);
+  const std::int64_t wanted = cut.threads == 1 ? 1 : cut.threads * kTasksPerThread;
+  const std::int64_t column_tasks = std::clamp<std::int64_t>(cut.shared_columns / kLeastTaskColumns,
+                                                             1, ceil_div(wanted, row_tasks));
+  cut.task_columns =
+      even_blocks(cut.shared_columns, ceil_div(cut.shared_columns, column_tasks), kTileColumns);
+  return cut;
+}
+
+// What a thread works on at the moment: depth [k, k + depth) of columns [column, column + columns).
+struct SharedBlock {
+  const float* packed;  // panels of kTileColumns columns, each `depth` steps long
+  std::int64_t column, columns;
+  std::int64_t k, depth;
+};
+
+void pack_b_panel(const Gemm& p, const SharedBlock& block, float* packed, std::int64_t panel) {
+  const std::int64_t column = block.column + panel * kTileColumns;
+  const MatrixView columns_of_b{p.b.data + block.k * p.b.row_step + column * p.b.column_step,
+                                p.b.column_step, p.b.row_step};
+  const int width =
+      static_cast<int>(std::min<std::int64_t>(kTileColumns, block.column + block.columns - column));
+  pack<kTileColumns>(packed + panel * kTileColumns * block.depth, columns_of_b, width, block.depth);
+}
+
+// One pass of the depth over one tile of c: where it starts from, and whether it completes it.
+struct Pass {
+  std::int64_t depth;
+  bool first, last;
+};
+
+void finish_tile(const Gemm& p, std::int64_t row, std::int64_t column, int rows, int columns) {
+  for (int r = 0; r < rows; ++r) {
+    const std::int64_t at = (row + r) * p.columns + column;
+    gelu_forward_range(p.gelu + at, p.c + at, columns);
+  }
+}
+
+void multiply_tile(const Gemm& p, const Pass& pass, const float* a, const float* b,
+                   std::int64_t row, std::int64_t column, int rows, int columns) {
+  float* c = p.c + row * p.columns + column;
+  const bool add_to_c = p.accumulate || !pass.first;
+  const float* start = add_to_c ? c : p.bias != nullptr ? p.bias + column : kZeros;
+  const std::int64_t start_step = add_to_c ? p.columns : 0;
+  Tile* const tile_of_rows = kTiles<1>[static_cast<std::size_t>(rows - 1)];
+  if (columns == kTileColumns) {
+    tile_of_rows(pass.depth, a, kTileRows, b, kTileColumns, start, start_step, c, p.columns);
+  } else {  // the ragged right edge: a whole tile beside c, of which the valid part is taken
+    alignas(64) float edge[kTileRows * kTileColumns];
+    tile_of_rows(pass.depth, a, kTileRows, b, kTileColumns, kZeros, 0, edge, kTileColumns);
+    for (int r = 0; r < rows; ++r) {
+      for (int j = 0; j < columns; ++j) {
+        c[r * p.columns + j] = start[r * start_step + j] + edge[r * kTileColumns + j];
+      }
+    }
+  }
+  if (pass.last && p.gelu != nullptr) finish_tile(p, row, column, rows, columns);
+}
+
+// Rows [row, row_end) times columns [column, column_end) of the shared block, all of its depth.
+void run_task(const Gemm& p, const Blocking& cut, const SharedBlock& block, std::int64_t row,
+              std::int64_t column, float* packed_a) {
+  const std::int64_t row_end = std::min(row + cut.task_rows, p.rows);
+  const std::int64_t column_end = std::min(column + cut.task_columns, block.column + block.columns);
+  for (std::int64_t k = 0; k < block.depth; k += cut.pass_depth) {
+    const std::int64_t depth = std::min(cut.pass_depth, block.depth - k);
+    const Pass pass{depth, block.k + k == 0, block.k + k + depth == p.depth};
+    for (std::int64_t i = row; i < row_end; i += kTileRows) {
+      const MatrixView rows_of_a{p.a.data + i * p.a.row_step + (block.k + k) * p.a.column_step,
+                                 p.a.row_step, p.a.column_step};
+      const int height = static_cast<int>(std::min<std::int64_t>(kTileRows, row_end - i));
+      pack<kTileRows>(packed_a + (i - row) * depth, rows_of_a, height, depth);
+    }
+    for (std::int64_t j = column; j < column_end; j += kTileColumns) {
+      const float* b = block.packed + (j - block.column) * block.depth + k * kTileColumns;
+      const int width = static_cast<int>(std::min<std::int64_t>(kTileColumns, column_end - j));
+      for (std::int64_t i = row; i < row_end; i += kTileRows) {
+        const int height = static_cast<int>(std::min<std::int64_t>(kTileRows, row_end - i));
+        multiply_tile(p, pass, packed_a + (i - row) * depth, b, i, j, height, width);
+      }
+    }
+  }
+}
+
+// Every thread of the team calls this: together they pack the block of B, then share the tasks.
+void run_block(const Gemm& p, const Blocking& cut, const SharedBlock& block, float* packed_b,
+               float* packed_a) {
+  const std::int64_t panels = ceil_div(block.columns, kTileColumns);
+#pragma omp for schedule(dynamic)
+  for (std::int64_t panel = 0; panel < panels; ++panel) pack_b_panel(p, block, packed_b, panel);
+  const std::int64_t column_tasks = ceil_div(block.columns, cut.task_columns);
+  const std::int64_t tasks = column_tasks * ceil_div(p.rows, cut.task_rows);
+#pragma omp for schedule(dynamic)
+  for (std::int64_t task = 0; task < tasks; ++task) {
+    run_task(p, cut, block, task / column_tasks * cut.task_rows,
+             block.column + task % column_tasks * cut.task_columns, packed_a);
+  }
+}
+
+// An empty sum: c is its start.
+void fill_without_depth(const Gemm& p) {
+  for (std::int64_t i = 0; i < p.rows; ++i) {
+    float* c = p.c + i * p.columns;
+    for (std::int64_t j = 0; j < p.columns && !p.accumulate; ++j) {
+      c[j] = p.bias != nullptr ? p.bias[j] : 0.0f;
+    }
+    if (p.gelu != nullptr) gelu_forward_range(p.gelu + i * p.columns, c, p.columns);
+  }
+}
+
+std::int64_t packed_a_floats(std::int64_t rows, std::int64_t depth) {
+  return round_up(std::min(round_up(rows, kTileRows), kTaskRows) * std::min(depth, kPassDepth), 16);
+}
+
+std::int64_t packed_b_floats(std::int64_t columns, std::int64_t depth) {
+  const std::int64_t whole = round_up(columns, kTileColumns) * std::min(depth, kSharedDepth);
+  return round_up(std::min(whole, std::max(kSharedFloats, kTileColumns * kSharedDepth)), 16);
+}
+
+}  // namespace
+
+std::int64_t gemm_scratch_size(std::int64_t rows, std::int64_t columns, std::int64_t depth) {
+  return packed_b_floats(columns, depth) + omp_get_max_threads() * packed_a_floats(rows, depth);
+}
+
+void gemm(const Gemm& p, float* scratch) {
+  if (p.rows <= 0 || p.columns <= 0) return;
+  if (p.depth <= 0) {
+    fill_without_depth(p);
+    return;
+  }
+  const Blocking cut = choose_blocking(p);
+  float* const packed_b = scratch;
+  float* const packed_a = scratch + packed_b_floats(p.columns, p.depth);
+  const std::int64_t floats_of_a = packed_a_floats(p.rows, p.depth);
+#pragma omp parallel num_threads(cut.threads) if (cut.threads > 1)
+  for (std::int64_t column = 0; column < p.columns; column += cut.shared_columns) {
+    for (std::int64_t k = 0; k < p.depth; k += cut.shared_depth) {
+      const SharedBlock block{packed_b, column, std::min(cut.shared_columns, p.columns - column), k,
+                              std::min(cut.shared_depth, p.depth - k)};
+      run_block(p, cut, block, packed_b, packed_a + omp_get_thread_num() * floats_of_a);
+    }
+  }
+}
+
+}  // namespace tinygpt::cpu

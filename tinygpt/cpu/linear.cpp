@@ -1,0 +1,113 @@
+// The linear layer (ops/linear.h) as three matrix products. Results are the same bits for any
+// number of threads: no sum is split between threads.
+#include <algorithm>
+
+#include "tinygpt/cpu/few_rows.h"
+#include "tinygpt/cpu/gemm.h"
+#include "tinygpt/cpu/kernels.h"
+#include "tinygpt/cpu/parallel.h"
+#include "tinygpt/cpu/vec.h"
+#include "tinygpt/cpu/vecmath.h"
+
+namespace tinygpt::cpu {
+namespace {
+
+// dbias[o] += sum_n dout[n, o]: each thread sums its own columns from the first row to the last.
+// Four vectors side by side read whole cache lines and keep four additions in flight.
+void add_column_sums(float* dbias, const float* dout, std::int64_t N, std::int64_t OC) {
+  constexpr std::int64_t kColumns = 4 * kLanes;
+  parallel_ranges(OC, kColumns, N / 8 + 1, [=](std::int64_t o, std::int64_t end) {
+    for (; o + kColumns <= end; o += kColumns) {
+      Vec sum[4] = {};
+      for (std::int64_t n = 0; n < N; ++n) {
+        for (int v = 0; v < 4; ++v) sum[v] += load(dout + n * OC + o + v * kLanes);
+      }
+      for (int v = 0; v < 4; ++v) {
+        float* to = dbias + o + v * kLanes;
+        store(to, load(to) + sum[v]);
+      }
+    }
+    for (; o < end; o += kLanes) {
+      const std::int64_t lanes = std::min<std::int64_t>(kLanes, end - o);
+      Vec sum{};
+      for (std::int64_t n = 0; n < N; ++n) sum += load_part(dout + n * OC + o, lanes);
+      store_part(dbias + o, load_part(dbias + o, lanes) + sum, lanes);
+    }
+  });
+}
+
+}  // namespace
+
+std::int64_t linear_scratch_size(int N, int C, int OC) {
+  return std::max(
+      {gemm_scratch_size(N, OC, C), gemm_scratch_size(N, C, OC), gemm_scratch_size(OC, C, N)});
+}
+
+void linear_forward(float* out, const float* x, const float* weight, const float* bias,
+                    float* scratch, int N, int C, int OC) {
+  if (N <= kFewRows) {
+    linear_forward_few_rows(out, x, weight, bias, N, C, OC);
+    return;
+  }
+  gemm({.a = {x, C, 1},
+        .b = {weight, 1, C},
+        .c = out,
+        .gelu = nullptr,
+        .bias = bias,
+        .rows = N,
+        .columns = OC,
+        .depth = C,
+        .accumulate = false},
+       scratch);
+}
+
+void linear_gelu_forward(float* out, float* pre, const float* x, const float* weight,
+                         const float* bias, float* scratch, int N, int C, int OC) {
+  if (N <= kFewRows) {
+    linear_forward_few_rows(pre, x, weight, bias, N, C, OC);
+    gelu_forward_range(out, pre, std::int64_t{N} * OC);
+    return;
+  }
+  gemm({.a = {x, C, 1},
+        .b = {weight, 1, C},
+        .c = pre,
+        .gelu = out,
+        .bias = bias,
+        .rows = N,
+        .columns = OC,
+        .depth = C,
+        .accumulate = false},
+       scratch);
+}
+
+// out = x W^T + b  gives  dX += dY W,  dW += dY^T X,  db += column sums of dY.
+void linear_backward(float* dx, float* dweight, float* dbias, const float* dout, const float* x,
+                     const float* weight, float* scratch, int N, int C, int OC) {
+  if (dx != nullptr) {
+    gemm({.a = {dout, OC, 1},
+          .b = {weight, C, 1},
+          .c = dx,
+          .gelu = nullptr,
+          .bias = nullptr,
+          .rows = N,
+          .columns = C,
+          .depth = OC,
+          .accumulate = true},
+         scratch);
+  }
+  if (dweight != nullptr) {
+    gemm({.a = {dout, 1, OC},
+          .b = {x, C, 1},
+          .c = dweight,
+          .gelu = nullptr,
+          .bias = nullptr,
+          .rows = OC,
+          .columns = C,
+          .depth = N,
+          .accumulate = true},
+         scratch);
+  }
+  if (dbias != nullptr) add_column_sums(dbias, dout, N, OC);
+}
+
+}  // namespace tinygpt::cpu

@@ -1,0 +1,43 @@
+// When to start threads, and who gets what.
+#pragma once
+
+#include <omp.h>
+
+#include <algorithm>
+#include <cstdint>
+
+namespace tinygpt::cpu {
+
+// Starting and joining a team costs a few microseconds. Work of fewer elementary steps than this
+// (about 10 microseconds on one core) stays on the calling thread; more gets the whole team, since
+// teams of changing size make OpenMP end and start threads.
+inline constexpr std::int64_t kParallelSteps = 40'000;
+
+inline int threads_for(std::int64_t steps) {
+  return steps < kParallelSteps ? 1 : omp_get_max_threads();
+}
+
+inline std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
+inline std::int64_t round_up(std::int64_t a, std::int64_t b) { return ceil_div(a, b) * b; }
+
+// Calls work(begin, end) for consecutive ranges that cover 0 .. n, one a thread; ranges begin at
+// multiples of `granule`. An element costs about `steps_each` elementary steps.
+template <class Work>
+void parallel_ranges(std::int64_t n, std::int64_t granule, std::int64_t steps_each, Work&& work) {
+  if (n <= 0) return;
+  const int threads = threads_for(n * steps_each);
+  if (threads == 1) {
+    work(std::int64_t{0}, n);
+    return;
+  }
+#pragma omp parallel num_threads(threads)
+  {
+    const std::int64_t granules = ceil_div(n, granule);
+    const std::int64_t team = omp_get_num_threads(), me = omp_get_thread_num();
+    const std::int64_t begin = std::min(granules * me / team * granule, n);
+    const std::int64_t end = std::min(granules * (me + 1) / team * granule, n);
+    if (begin < end) work(begin, end);
+  }
+}
+
+}  // namespace tinygpt::cpu

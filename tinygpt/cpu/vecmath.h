@@ -1,0 +1,89 @@
+// The functions that softmax, GELU and SwiGLU need, on whole vectors.
+#pragma once
+
+#include <cstdint>
+
+#include "tinygpt/cpu/vec.h"
+
+namespace tinygpt::cpu {
+
+// e^x. With n = round(x / ln 2) and r = x - n ln 2, which lies within ln(2) / 2 of 0:
+// e^x = 2^n e^r, and e^r = 1 + r + r^2 q(r) with a polynomial q of degree 4 that minimises the
+// largest relative error (3.1e-9, from the Remez exchange algorithm). ln 2 is subtracted in two
+// parts, of which the first has so few bits that n times it is exact. 2^n goes in as two factors,
+// so that results below the normal range are rounded once and not lost.
+//
+// Largest error over every float: EXP_ULP. e^-inf is 0, results above the range of
+// float are inf, NaN stays NaN.
+inline Vec exp(Vec x) {
+  // Beyond these the result is 0 or inf; inside, n fits the exponent arithmetic below.
+  const Vec lowest = broadcast(-104.5f), highest = broadcast(89.5f);
+  x = x < lowest ? lowest : x;
+  x = x > highest ? highest : x;
+  // Adding 1.5 * 2^23 leaves no bits for a fraction: the sum's low bits are n.
+  const Vec shift = broadcast(0x1.8p23f);
+  const Vec shifted = x * 0x1.715476p0f + shift;
+  const Vec n = shifted - shift;
+  Vec r = x - n * 0x1.62e4p-1f;
+  r = r - n * 0x1.7f7d1cp-20f;
+  Vec q = broadcast(0x1.6a23e0p-10f);
+  q = q * r + 0x1.123a20p-7f;
+  q = q * r + 0x1.5558f2p-5f;
+  q = q * r + 0x1.555492p-3f;
+  q = q * r + 0x1.fffffcp-2f;
+  const Vec e_r = (q * r) * r + r + 1.0f;
+  const IntVec whole = bit_cast_vec<IntVec>(shifted) - 0x4B400000;
+  const IntVec half = whole >> 1;
+  const Vec factor1 = bit_cast_vec<Vec>((half + 127) << 23);
+  const Vec factor2 = bit_cast_vec<Vec>((whole - half + 127) << 23);
+  return e_r * factor1 * factor2;
+}
+
+inline Vec abs(Vec x) { return bit_cast_vec<Vec>(bit_cast_vec<IntVec>(x) & 0x7FFFFFFF); }
+
+// 1 / (1 + e^-x), and what is missing to 1. Both come from e^-|x|, which cannot overflow, and
+// neither from a difference, so both keep their relative accuracy (SIGMOID_ULP).
+struct Sigmoid {
+  Vec value, rest;
+};
+inline Sigmoid sigmoid(Vec x) {
+  const Vec e = exp(-abs(x));
+  const Vec larger = 1.0f / (1.0f + e);
+  const Vec smaller = e * larger;
+  const IntVec negative = x < 0.0f;
+  return {negative ? smaller : larger, negative ? larger : smaller};
+}
+
+// GELU's tanh is a sigmoid: 0.5 (1 + tanh(u)) = 1 / (1 + e^(-2 u)), so one exponential and one
+// division make it. k = 2 sqrt(2 / pi).
+inline constexpr float kGeluScale = 1.5957691216057308f;
+inline constexpr float kGeluCube = 0.044715f;
+
+inline Vec gelu(Vec x) {
+  const Vec u2 = kGeluScale * x * (1.0f + kGeluCube * (x * x));
+  return x / (1.0f + exp(-u2));
+}
+
+// With s = 1 / (1 + e^(-2 u)): gelu'(x) = s + x s (1 - s) (2 u)'(x).
+inline Vec gelu_derivative(Vec x) {
+  // Beyond 50 the second term is 0; clamped, it is not 0 * inf.
+  Vec y = x < -50.0f ? broadcast(-50.0f) : x;
+  y = y > 50.0f ? broadcast(50.0f) : y;
+  const Vec y2 = y * y;
+  const Sigmoid s = sigmoid(kGeluScale * y * (1.0f + kGeluCube * y2));
+  return s.value + y * (s.value * s.rest) * (kGeluScale * (1.0f + 3.0f * kGeluCube * y2));
+}
+
+// out[i] = f(x[i]) for i < n, a vector at a time; out may be x.
+template <class F>
+inline void map_range(float* out, const float* x, std::int64_t n, F&& f) {
+  std::int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) store(out + i, f(load(x + i)));
+  if (i < n) store_part(out + i, f(load_part(x + i, n - i)), n - i);
+}
+
+inline void gelu_forward_range(float* out, const float* x, std::int64_t n) {
+  map_range(out, x, n, [](Vec v) { return gelu(v); });
+}
+
+}  // namespace tinygpt::cpu
