@@ -13,8 +13,8 @@ namespace tinygpt {
 // Only main() turns it into an exit code; everything else lets it pass.
 struct Error : std::runtime_error {
   explicit Error(const std::string& message,
-                 std::source_location where = std::source_location::current())
-      : std::runtime_error(message), where(where) {}
+                 std::source_location noticed = std::source_location::current())
+      : std::runtime_error(message), where(noticed) {}
   std::source_location where;
 };
 

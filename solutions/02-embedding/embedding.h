@@ -1,0 +1,10 @@
+// Lesson 02: a token becomes a row of a table.
+#pragma once
+
+namespace tinygpt::ref {
+
+// Contracts: tinygpt/ops/embedding.h.
+void embedding_forward(float* out, const int* tokens, const float* weight, int N, int C, int V);
+void embedding_backward(float* dweight, const float* dout, const int* tokens, int N, int C, int V);
+
+}  // namespace tinygpt::ref

@@ -1,0 +1,27 @@
+#include <cmath>
+
+#include "solutions/13-training-loop/optimizer.h"
+
+namespace tinygpt::ref {
+
+// m = beta1 m + (1 - beta1) grad,  v = beta2 v + (1 - beta2) grad^2
+// param -= lr * (weight_decay * param + (m / (1 - beta1^step)) / (sqrt(v / (1 - beta2^step)) +
+// eps))
+void adamw_step(float* param, float* /*master*/, float* m, float* v, const float* grad,
+                std::int64_t n, const AdamwSettings& s) {
+  // m and v start at zero and are too small at first, by just these factors.
+  const auto correction1 = static_cast<float>(1.0 - std::pow(double{s.beta1}, s.step));
+  const auto correction2 = static_cast<float>(1.0 - std::pow(double{s.beta2}, s.step));
+  for (std::int64_t i = 0; i < n; ++i) {
+    m[i] = s.beta1 * m[i] + (1.0f - s.beta1) * grad[i];
+    v[i] = s.beta2 * v[i] + (1.0f - s.beta2) * grad[i] * grad[i];
+    const float mhat = m[i] / correction1;
+    const float vhat = v[i] / correction2;
+    // Decoupled: the decay acts on the parameter itself. Added to grad instead, it would be divided
+    // by sqrt(v) and decay seldom-used weights more than others.
+    const float decayed = param[i] - s.lr * s.weight_decay * param[i];
+    param[i] = decayed - s.lr * mhat / (std::sqrt(vhat) + s.eps);
+  }
+}
+
+}  // namespace tinygpt::ref
