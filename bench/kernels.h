@@ -1,0 +1,34 @@
+// The benchmarks, one function each: they add their rows to the report.
+#pragma once
+
+#include <string>
+
+#include "bench/report.h"
+#include "tinygpt/model/config.h"
+#include "tinygpt/ops/ops.h"
+
+namespace tinygpt::bench {
+
+struct Settings {
+  GptConfig config;
+  int batch = 8;
+  int time = 256;
+  int threads = 2;
+  int rounds = 7;
+  double min_seconds = 0.05;  // of one measurement
+  std::string python;         // an interpreter with torch, or empty
+};
+
+// Every matrix product of a training step (forward, dX, dW), beside Eigen.
+void bench_matmul(Report& report, const Settings& settings, const Ops<float>& ops);
+
+// Attention forward and backward, beside the reference.
+void bench_attention(Report& report, const Settings& settings, const Ops<float>& ops);
+
+// A whole training step, beside the same model in PyTorch where settings.python has it.
+void bench_step(Report& report, const Settings& settings, const Ops<float>& ops);
+
+// Byte-level BPE: training on and encoding of `text`.
+void bench_tokenizer(Report& report, const Settings& settings, const std::string& text);
+
+}  // namespace tinygpt::bench

@@ -1,0 +1,33 @@
+// Timing that can be trusted on a noisy machine: several runs, candidates in turn, medians.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace tinygpt::bench {
+
+struct Timing {  // seconds of one call
+  double median = 0, min = 0, max = 0;
+};
+
+// One thing to time. prepare runs before each timed call and is not timed.
+struct Candidate {
+  std::string name;
+  std::function<void()> run;
+};
+
+// Times the candidates in turn (A B C, A B C, ...), so that a machine whose speed drifts drifts for
+// all of them. Each gets one call to warm up and then `rounds` measurements; a measurement repeats
+// the call until it lasts min_seconds, so that short kernels outlast the clock's grain.
+std::vector<Timing> time_in_turn(const std::vector<Candidate>& candidates, int rounds,
+                                 double min_seconds);
+
+// Median, minimum and maximum; values must not be empty.
+Timing summarize(std::vector<double> values);
+
+// Bytes read per second by `threads` threads from a buffer four times as large as a big last-level
+// cache (256 MiB), the best of several passes.
+double measure_read_bandwidth(int threads);
+
+}  // namespace tinygpt::bench

@@ -1,0 +1,45 @@
+// The figures of one run: a table for people, JSON for programs.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+#include "bench/measure.h"
+
+namespace tinygpt::bench {
+
+// A speed: higher is better, in the row's unit.
+struct Figure {
+  std::string who;  // "tinygpt", "Eigen", "PyTorch 2.13.0"
+  double median = 0, min = 0, max = 0;
+};
+
+// From seconds a call to work a second; the fastest call gives max.
+Figure speed(std::string who, const Timing& seconds, double work);
+
+struct Row {
+  std::string section;  // "matrix product"
+  std::string name;     // "qkv forward 2048 x 384 x 1152"
+  std::string unit;     // "GFLOP/s"
+  double limit = 0;  // what the machine allows, in the same unit; 0 where there is no such number
+  std::vector<Figure> figures;  // the first is ours
+};
+
+struct Machine {
+  std::string processor;
+  int threads = 0;
+  double peak_gflops = 0;    // measured fused multiply-adds, `threads` threads
+  double bandwidth_gbs = 0;  // measured reads from memory
+  std::string compiler;
+};
+
+struct Report {
+  Machine machine;
+  std::vector<Row> rows;
+};
+
+std::string to_table(const Report& report);
+nlohmann::json to_json(const Report& report);
+
+}  // namespace tinygpt::bench
