@@ -1,0 +1,3 @@
+#include "tinygpt/io/tokenizer_json.h"
+
+#include "tests/support/catch.h"

@@ -1,0 +1,322 @@
+#include "tinygpt/io/tokenizer_json.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <unordered_map>
+#include <utility>
+
+#include "tinygpt/core/error.h"
+#include "tinygpt/core/file.h"
+#include "tinygpt/text/bpe_alphabet.h"
+#include "tinygpt/text/unicode.h"
+
+namespace tinygpt {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::uint64_t kLargestFile = std::uint64_t{1}
+                                       << 28;  // the largest published are 1/8 of it
+constexpr int kDeepest = 64;                   // ours are 4 deep
+constexpr std::int64_t kLargestVocabulary = std::int64_t{1} << 24;
+
+// A value with its place in the file, for messages: "tokenizer.json: model.vocab".
+struct Field {
+  const json* value = nullptr;  // null where the file does not have the field
+  std::string place;
+};
+
+[[noreturn]] void fail(const Field& f, std::string_view what) {
+  throw Error(fmt::format("{}: {}", f.place, what));
+}
+
+bool is_null(const Field& f) { return f.value == nullptr || f.value->is_null(); }
+
+Field member(const Field& object, const char* name) {
+  Field f{nullptr,
+          fmt::format("{}{}{}", object.place, object.place.ends_with(": ") ? "" : ".", name)};
+  if (is_null(object)) return f;
+  if (!object.value->is_object()) fail(object, "must be an object");
+  const auto found = object.value->find(name);
+  if (found != object.value->end()) f.value = &*found;
+  return f;
+}
+
+Field element(const Field& array, std::size_t i) {
+  return {&(*array.value)[i], fmt::format("{}[{}]", array.place, i)};
+}
+
+const json& object_of(const Field& f) {
+  if (is_null(f) || !f.value->is_object()) fail(f, "must be an object");
+  return *f.value;
+}
+
+// An absent array is an empty one.
+std::size_t length_of(const Field& f) {
+  if (is_null(f)) return 0;
+  if (!f.value->is_array()) fail(f, "must be an array");
+  return f.value->size();
+}
+
+const std::string& string_of(const Field& f) {
+  if (is_null(f) || !f.value->is_string()) fail(f, "must be a string");
+  return f.value->get_ref<const std::string&>();
+}
+
+bool bool_of(const Field& f, bool otherwise) {
+  if (is_null(f)) return otherwise;
+  if (!f.value->is_boolean()) fail(f, "must be true or false");
+  return f.value->get<bool>();
+}
+
+int id_of(const Field& f, std::size_t vocabulary) {
+  const auto size = static_cast<std::int64_t>(vocabulary);
+  const bool is_integer = !is_null(f) && f.value->is_number_integer();
+  // A number above 2^63 reads as a negative one here, and is refused as such.
+  const std::int64_t id = is_integer ? f.value->get<std::int64_t>() : -1;
+  if (id < 0 || id >= size) {
+    fail(f, fmt::format("must be an id from 0 to {}: {} tokens have ids without gaps", size - 1,
+                        size));
+  }
+  return static_cast<int>(id);
+}
+
+std::string type_of(const Field& f) {
+  if (is_null(f)) return "";
+  return string_of(member(f, "type"));
+}
+
+void check_type(const Field& f, std::initializer_list<const char*> allowed) {
+  const std::string type = type_of(f);
+  for (const char* name : allowed) {
+    if (type == name) return;
+  }
+  fail(f, fmt::format("type {} is not supported", quote_for_message(type)));
+}
+
+// Nesting is limited before anything is built: a hostile file can be brackets and nothing else.
+void check_depth(std::string_view text, const std::string& name) {
+  int depth = 0;
+  bool in_string = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (in_string && c == '\\') ++i;
+    else if (c == '"') in_string = !in_string;
+    else if (in_string) continue;
+    else if (c == '[' || c == '{') ++depth;
+    else if (c == ']' || c == '}') --depth;
+    check(depth <= kDeepest, [&] {
+      return fmt::format("{}: nested more than {} deep at byte {}", name, kDeepest, i);
+    });
+  }
+}
+
+json parse_json(std::string_view text, const std::string& name) {
+  check_depth(text, name);
+  try {
+    return json::parse(text);
+  } catch (const json::parse_error& e) {
+    throw Error(fmt::format("{}: not valid JSON at byte {}", name, e.byte));
+  } catch (const json::exception&) {  // a number that no double can hold
+    throw Error(fmt::format("{}: not valid JSON: a number is out of range", name));
+  }
+}
+
+// model's options that would change what a text is split into.
+void check_model_options(const Field& model) {
+  const Field type = member(model, "type");  // GPT-2's own file has none
+  if (!is_null(type) && string_of(type) != "BPE") {
+    fail(type,
+         fmt::format("{} is not supported, only \"BPE\"", quote_for_message(string_of(type))));
+  }
+  for (const char* name : {"continuing_subword_prefix", "end_of_word_suffix"}) {
+    const Field f = member(model, name);
+    if (!is_null(f) && !string_of(f).empty()) fail(f, "is not supported, only \"\" or null");
+  }
+  for (const char* name : {"byte_fallback", "ignore_merges"}) {
+    const Field f = member(model, name);
+    if (bool_of(f, false)) fail(f, "is not supported, only false");
+  }
+  const Field dropout = member(model, "dropout");
+  const bool is_zero = !is_null(dropout) && dropout.value->is_number() && *dropout.value == 0.0;
+  if (!is_null(dropout) && !is_zero) fail(dropout, "is not supported, only null");
+}
+
+// Fills in everything but vocabulary, merges and special tokens.
+void read_pipeline(Tokenizer& t, const Field& root) {
+  const Field normalizer = member(root, "normalizer");
+  if (!is_null(normalizer)) check_type(normalizer, {});
+  const Field pre = member(root, "pre_tokenizer");
+  check_type(member(root, "post_processor"), {"", "ByteLevel"});  // that one only moves offsets
+  if (is_null(pre)) {
+    t.kind = TokenizerKind::character;
+    check_type(member(root, "decoder"), {"", "Fuse"});
+    return;
+  }
+  check_type(pre, {"ByteLevel"});
+  check_type(member(root, "decoder"), {"", "ByteLevel"});
+  t.kind = TokenizerKind::bpe;
+  t.add_prefix_space = bool_of(member(pre, "add_prefix_space"), true);
+  t.pre_split = bool_of(member(pre, "use_regex"), true);
+}
+
+struct AddedToken {
+  SpecialToken token;
+  Field place;
+};
+
+std::vector<AddedToken> read_added_tokens(const Field& root, std::size_t vocabulary) {
+  const Field list = member(root, "added_tokens");
+  std::vector<AddedToken> tokens;
+  for (std::size_t i = 0; i < length_of(list); ++i) {
+    const Field entry = element(list, i);
+    object_of(entry);
+    for (const char* name : {"single_word", "lstrip", "rstrip"}) {
+      const Field f = member(entry, name);
+      if (bool_of(f, false)) fail(f, "is not supported, only false");
+    }
+    SpecialToken token;
+    token.content = string_of(member(entry, "content"));
+    if (token.content.empty()) fail(member(entry, "content"), "is empty");
+    token.id = id_of(member(entry, "id"), vocabulary);
+    token.is_control = bool_of(member(entry, "special"), true);
+    tokens.push_back({std::move(token), entry});
+  }
+  return tokens;
+}
+
+// How many different tokens there are: an added token may or may not be in the vocabulary too.
+std::size_t count_tokens(const Field& root, const Field& vocab) {
+  std::size_t count = object_of(vocab).size();
+  const Field list = member(root, "added_tokens");
+  for (std::size_t i = 0; i < length_of(list); ++i) {
+    if (!vocab.value->contains(string_of(member(element(list, i), "content")))) ++count;
+  }
+  if (count > static_cast<std::size_t>(kLargestVocabulary)) {
+    fail(vocab, fmt::format("has more than {} tokens", kLargestVocabulary));
+  }
+  return count;
+}
+
+// A token's spelling in the file to its bytes.
+std::string bytes_of(const Tokenizer& t, const std::string& spelling, const Field& vocab) {
+  if (t.kind == TokenizerKind::character) return spelling;
+  std::optional<std::string> bytes = unspell_bytes(spelling);
+  if (!bytes) {
+    fail(vocab, fmt::format("token {} has a character that stands for no byte",
+                            quote_for_message(spelling)));
+  }
+  return *bytes;
+}
+
+// The ids must be 0, 1, 2, ... without gaps: each place is filled, and none twice.
+void read_vocabulary(Tokenizer& t, const Field& root, const Field& vocab) {
+  const std::size_t size = count_tokens(root, vocab);
+  t.vocabulary.assign(size, "");
+  std::unordered_map<std::string, int> special;
+  for (AddedToken& added : read_added_tokens(root, size)) {
+    const SpecialToken& token = added.token;
+    if (!t.vocabulary[token.id].empty()) fail(added.place, fmt::format("id {} is taken", token.id));
+    t.vocabulary[token.id] = token.content;
+    special[token.content] = token.id;
+    t.special_tokens.push_back(std::move(added.token));
+  }
+  for (const auto& [spelling, value] : vocab.value->items()) {
+    const Field entry{&value, fmt::format("{}[{}]", vocab.place, quote_for_message(spelling))};
+    const int id = id_of(entry, size);
+    const auto known = special.find(spelling);
+    if (known != special.end() && known->second == id) continue;
+    if (known != special.end() || !t.vocabulary[id].empty()) {
+      fail(entry, fmt::format("id {} contradicts another entry or added_tokens", id));
+    }
+    if (spelling.empty()) fail(entry, "the token is empty");
+    t.vocabulary[id] = bytes_of(t, spelling, vocab);
+  }
+  const auto gap = std::find(t.vocabulary.begin(), t.vocabulary.end(), "");
+  if (gap != t.vocabulary.end()) {
+    fail(vocab, fmt::format("no token has id {}", gap - t.vocabulary.begin()));
+  }
+}
+
+// "a b" or ["a", "b"].
+std::pair<std::string, std::string> read_merge(const Field& f) {
+  if (f.value->is_array() && f.value->size() == 2) {
+    return {string_of(element(f, 0)), string_of(element(f, 1))};
+  }
+  const std::string& text = string_of(f);
+  const std::size_t space = text.find(' ');
+  if (space == std::string::npos || text.find(' ', space + 1) != std::string::npos) {
+    fail(f, "must be two tokens with one space between");
+  }
+  return {text.substr(0, space), text.substr(space + 1)};
+}
+
+void read_merges(Tokenizer& t, const Field& merges, const Field& vocab) {
+  const auto id_of_token = [&](const Field& merge, const std::string& spelling) {
+    const auto found = vocab.value->find(spelling);
+    if (found == vocab.value->end()) {
+      fail(merge,
+           fmt::format("names {}, which is not in model.vocab", quote_for_message(spelling)));
+    }
+    return found->get<int>();
+  };
+  std::unordered_map<std::uint64_t, std::size_t> seen;
+  for (std::size_t i = 0; i < length_of(merges); ++i) {
+    const Field merge = element(merges, i);
+    const auto [left, right] = read_merge(merge);
+    const Merge m{id_of_token(merge, left), id_of_token(merge, right),
+                  id_of_token(merge, left + right)};
+    const auto [before, is_new] = seen.try_emplace(pair_key(m.left, m.right), i);
+    if (!is_new) fail(merge, fmt::format("is the same as number {}", before->second));
+    t.merges.push_back(m);
+  }
+}
+
+// A byte-level vocabulary of exactly the 256 bytes and special tokens.
+bool is_bytes_only(const Tokenizer& t) {
+  return t.merges.empty() && t.vocabulary.size() == 256 + t.special_tokens.size() &&
+         !t.add_prefix_space;
+}
+
+// Every byte must have a token if unknown ones are not to become unk_token.
+void check_unknown_token(const Tokenizer& t, const Field& model) {
+  const Field unk = member(model, "unk_token");
+  if (is_null(unk) || string_of(unk).empty()) return;
+  const auto& ids = t.byte_ids;
+  const bool is_complete =
+      t.kind != TokenizerKind::character && std::find(ids.begin(), ids.end(), -1) == ids.end();
+  if (!is_complete) fail(unk, "is not supported where a byte or character may be unknown");
+}
+
+}  // namespace
+
+Tokenizer parse_tokenizer_json(std::string_view text, const std::string& name) {
+  const json file = parse_json(text, name);
+  const Field root{&file, name + ": "};
+  object_of(root);
+  const Field model = member(root, "model");
+  object_of(model);
+  check_model_options(model);
+  const Field vocab = member(model, "vocab");
+  Tokenizer t;
+  read_pipeline(t, root);
+  read_vocabulary(t, root, vocab);
+  read_merges(t, member(model, "merges"), vocab);
+  if (t.kind == TokenizerKind::bpe && is_bytes_only(t)) t.kind = TokenizerKind::byte;
+  try {
+    index_tokenizer(t);
+  } catch (const Error& e) {
+    throw Error(fmt::format("{}: {}", name, e.what()));
+  }
+  check_unknown_token(t, model);
+  return t;
+}
+
+Tokenizer load_tokenizer(const std::filesystem::path& path) {
+  return parse_tokenizer_json(read_file(path, kLargestFile), path.string());
+}
+
+}  // namespace tinygpt

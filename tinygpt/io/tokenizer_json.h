@@ -1,0 +1,32 @@
+// tokenizer.json, the file in which Hugging Face's `tokenizers` keeps a tokenizer.
+//
+// What this project's three kinds of tokenizer are in that format:
+//   byte       model BPE without merges, pre-tokenizer and decoder ByteLevel, use_regex false
+//   bpe        model BPE, pre-tokenizer and decoder ByteLevel: what GPT-2 published
+//   character  model BPE without merges, no pre-tokenizer, decoder Fuse
+// `tokenizers` gives the same ids for such a file as encode() does.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+#include "tinygpt/text/tokenizer.h"
+
+namespace tinygpt {
+
+// Throws Error, naming the file, the field and what is wrong with it, for whatever is not one of
+// the three kinds: other models, normalizers, pre-tokenizers, post-processors and token options,
+// which would change the ids if they were ignored. `truncation` and `padding` shape batches, and
+// are.
+Tokenizer load_tokenizer(const std::filesystem::path& path);
+
+// The same for text that is in memory; `name` stands for the path in messages.
+Tokenizer parse_tokenizer_json(std::string_view json, const std::string& name);
+
+// Atomically: an old file stays whole until the new one is.
+void save_tokenizer(const std::filesystem::path& path, const Tokenizer& tokenizer);
+
+std::string tokenizer_to_json(const Tokenizer& tokenizer);
+
+}  // namespace tinygpt
