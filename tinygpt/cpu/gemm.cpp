@@ -23,6 +23,8 @@ constexpr std::int64_t kSharedFloats = std::int64_t{1} << 20;
 // A task's columns shrink to this when there are few rows to share out; fewer would repeat the
 // packing of A too often.
 constexpr std::int64_t kLeastTaskColumns = 8 * kTileColumns;
+// Panels of B that a thread packs at a time.
+constexpr std::int64_t kPackPanels = 4;
 // Tasks a thread should find, so that the last one to finish keeps the others waiting only briefly.
 constexpr std::int64_t kTasksPerThread = 12;
 
@@ -64,12 +66,12 @@ struct SharedBlock {
   std::int64_t k, depth;
 };
 
-void pack_b_panel(const Gemm& p, const SharedBlock& block, float* packed, std::int64_t panel) {
+void pack_b_panels(const Gemm& p, const SharedBlock& block, float* packed, std::int64_t panel) {
   const std::int64_t column = block.column + panel * kTileColumns;
+  const std::int64_t width =
+      std::min(kPackPanels * kTileColumns, block.column + block.columns - column);
   const MatrixView columns_of_b{p.b.data + block.k * p.b.row_step + column * p.b.column_step,
                                 p.b.column_step, p.b.row_step};
-  const int width =
-      static_cast<int>(std::min<std::int64_t>(kTileColumns, block.column + block.columns - column));
   pack<kTileColumns>(packed + panel * kTileColumns * block.depth, columns_of_b, width, block.depth);
 }
 
@@ -115,12 +117,9 @@ void run_task(const Gemm& p, const Blocking& cut, const SharedBlock& block, std:
   for (std::int64_t k = 0; k < block.depth; k += cut.pass_depth) {
     const std::int64_t depth = std::min(cut.pass_depth, block.depth - k);
     const Pass pass{depth, block.k + k == 0, block.k + k + depth == p.depth};
-    for (std::int64_t i = row; i < row_end; i += kTileRows) {
-      const MatrixView rows_of_a{p.a.data + i * p.a.row_step + (block.k + k) * p.a.column_step,
-                                 p.a.row_step, p.a.column_step};
-      const int height = static_cast<int>(std::min<std::int64_t>(kTileRows, row_end - i));
-      pack<kTileRows>(packed_a + (i - row) * depth, rows_of_a, height, depth);
-    }
+    const MatrixView rows_of_a{p.a.data + row * p.a.row_step + (block.k + k) * p.a.column_step,
+                               p.a.row_step, p.a.column_step};
+    pack<kTileRows>(packed_a, rows_of_a, row_end - row, depth);
     for (std::int64_t j = column; j < column_end; j += kTileColumns) {
       const float* b = block.packed + (j - block.column) * block.depth + k * kTileColumns;
       const int width = static_cast<int>(std::min<std::int64_t>(kTileColumns, column_end - j));
@@ -137,7 +136,9 @@ void run_block(const Gemm& p, const Blocking& cut, const SharedBlock& block, flo
                float* packed_a) {
   const std::int64_t panels = ceil_div(block.columns, kTileColumns);
 #pragma omp for schedule(dynamic)
-  for (std::int64_t panel = 0; panel < panels; ++panel) pack_b_panel(p, block, packed_b, panel);
+  for (std::int64_t panel = 0; panel < panels; panel += kPackPanels) {
+    pack_b_panels(p, block, packed_b, panel);
+  }
   const std::int64_t column_tasks = ceil_div(block.columns, cut.task_columns);
   const std::int64_t tasks = column_tasks * ceil_div(p.rows, cut.task_rows);
 #pragma omp for schedule(dynamic)

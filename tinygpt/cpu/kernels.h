@@ -5,9 +5,42 @@
 
 namespace tinygpt::cpu {
 
+EmbeddingForward<float> embedding_forward;
+EmbeddingBackward<float> embedding_backward;
 LinearForward<float> linear_forward;
 LinearBackward<float> linear_backward;
 LinearScratchSize linear_scratch_size;
+ResidualForward<float> residual_forward;
+ResidualBackward<float> residual_backward;
+LayernormForward<float> layernorm_forward;
+LayernormBackward<float> layernorm_backward;
+NormScratchSize layernorm_scratch_size;
+RmsnormForward<float> rmsnorm_forward;
+RmsnormBackward<float> rmsnorm_backward;
+NormScratchSize rmsnorm_scratch_size;
+GeluForward<float> gelu_forward;
+GeluBackward<float> gelu_backward;
+SwigluForward<float> swiglu_forward;
+SwigluBackward<float> swiglu_backward;
+AttentionForward<float> attention_forward;
+AttentionBackward<float> attention_backward;
+AttentionScratchSize attention_scratch_size;
+LearnedPositionsForward<float> learned_positions_forward;
+LearnedPositionsBackward<float> learned_positions_backward;
+RopeForward<float> rope_forward;
+RopeBackward<float> rope_backward;
+DropoutForward<float> dropout_forward;
+DropoutBackward<float> dropout_backward;
+SoftmaxForward<float> softmax_forward;
+SoftmaxBackward<float> softmax_backward;
+CrossEntropyForward<float> cross_entropy_forward;
+SoftmaxCrossEntropyBackward<float> softmax_cross_entropy_backward;
+AdamwStep<float> adamw_step;
+GradientNorm gradient_norm;
+GradientNormScratchSize gradient_norm_scratch_size;
+ClipGradients clip_gradients;
 LinearGeluForward<float> linear_gelu_forward;
+ResidualLayernormForward<float> residual_layernorm_forward;
+ResidualRmsnormForward<float> residual_rmsnorm_forward;
 
 }  // namespace tinygpt::cpu

@@ -63,27 +63,44 @@ void pack_across(float* panel, const float* source, std::int64_t step, int width
   }
 }
 
-// panel[k * Width + i] = source[k * step + i]: the panel's side is contiguous in the source.
+// panel[k * Width + i] = source[k * step + i]: the panels' side is contiguous in the source.
+// A few rows of the source at a time are dealt out to all panels: one panel after the other would
+// fetch every line and every page of the source several times, and row after row would write to
+// many panels at once, whose places in the cache collide.
 template <int Width>
-void pack_along(float* panel, const float* source, std::int64_t step, int width,
+void pack_along(float* panels, const float* source, std::int64_t step, std::int64_t width,
                 std::int64_t depth) {
-  for (std::int64_t k = 0; k < depth; ++k, panel += Width, source += step) {
-    if (width == Width) {
-      std::memcpy(panel, source, Width * sizeof(float));
-    } else {
-      std::memset(panel, 0, Width * sizeof(float));
-      std::memcpy(panel, source, static_cast<std::size_t>(width) * sizeof(float));
+  constexpr std::int64_t kRowsAtATime = 32;
+  for (std::int64_t k0 = 0; k0 < depth; k0 += kRowsAtATime) {
+    const std::int64_t k1 = std::min(k0 + kRowsAtATime, depth);
+    for (std::int64_t i = 0; i < width; i += Width) {
+      float* panel = panels + i * depth;
+      if (width - i >= Width) {
+        for (std::int64_t k = k0; k < k1; ++k) {
+          std::memcpy(panel + k * Width, source + k * step + i, Width * sizeof(float));
+        }
+      } else {
+        const std::size_t bytes = static_cast<std::size_t>(width - i) * sizeof(float);
+        for (std::int64_t k = k0; k < k1; ++k) {
+          std::memset(panel + k * Width, 0, Width * sizeof(float));
+          std::memcpy(panel + k * Width, source + k * step + i, bytes);
+        }
+      }
     }
   }
 }
 
-// Packs `width` (at most Width) of the matrix's rows, `depth` of its columns, from `source`.
+// Packs `width` of the matrix's rows, `depth` of its columns, into panels of Width rows, one after
+// the other.
 template <int Width>
-void pack(float* panel, const MatrixView& source, int width, std::int64_t depth) {
-  if (source.column_step == 1) {
-    pack_across<Width>(panel, source.data, source.row_step, width, depth);
-  } else {
-    pack_along<Width>(panel, source.data, source.column_step, width, depth);
+void pack(float* panels, const MatrixView& source, std::int64_t width, std::int64_t depth) {
+  if (source.column_step != 1) {
+    pack_along<Width>(panels, source.data, source.column_step, width, depth);
+    return;
+  }
+  for (std::int64_t i = 0; i < width; i += Width) {
+    pack_across<Width>(panels + i * depth, source.data + i * source.row_step, source.row_step,
+                       static_cast<int>(std::min<std::int64_t>(Width, width - i)), depth);
   }
 }
 

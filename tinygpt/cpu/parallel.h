@@ -40,4 +40,12 @@ void parallel_ranges(std::int64_t n, std::int64_t granule, std::int64_t steps_ea
   }
 }
 
+// Calls work(task) for every task; a thread that is done takes the next one.
+template <class Work>
+void parallel_tasks(std::int64_t tasks, std::int64_t steps_each, Work&& work) {
+  const int threads = tasks < 2 ? 1 : threads_for(tasks * steps_each);
+#pragma omp parallel for schedule(dynamic) num_threads(threads) if (threads > 1)
+  for (std::int64_t task = 0; task < tasks; ++task) work(task);
+}
+
 }  // namespace tinygpt::cpu

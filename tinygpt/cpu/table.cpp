@@ -5,12 +5,46 @@
 
 namespace tinygpt::cpu {
 
+// The tables of sinusoidal and rotary positions stay the reference's: they are made once.
 Ops<float> ops() {
   Ops<float> ops = ref::ops();
+  ops.embedding_forward = embedding_forward;
+  ops.embedding_backward = embedding_backward;
   ops.linear_forward = linear_forward;
   ops.linear_backward = linear_backward;
   ops.linear_scratch_size = linear_scratch_size;
+  ops.residual_forward = residual_forward;
+  ops.residual_backward = residual_backward;
+  ops.layernorm_forward = layernorm_forward;
+  ops.layernorm_backward = layernorm_backward;
+  ops.layernorm_scratch_size = layernorm_scratch_size;
+  ops.rmsnorm_forward = rmsnorm_forward;
+  ops.rmsnorm_backward = rmsnorm_backward;
+  ops.rmsnorm_scratch_size = rmsnorm_scratch_size;
+  ops.gelu_forward = gelu_forward;
+  ops.gelu_backward = gelu_backward;
+  ops.swiglu_forward = swiglu_forward;
+  ops.swiglu_backward = swiglu_backward;
+  ops.attention_forward = attention_forward;
+  ops.attention_backward = attention_backward;
+  ops.attention_scratch_size = attention_scratch_size;
+  ops.learned_positions_forward = learned_positions_forward;
+  ops.learned_positions_backward = learned_positions_backward;
+  ops.rope_forward = rope_forward;
+  ops.rope_backward = rope_backward;
+  ops.dropout_forward = dropout_forward;
+  ops.dropout_backward = dropout_backward;
+  ops.softmax_forward = softmax_forward;
+  ops.softmax_backward = softmax_backward;
+  ops.cross_entropy_forward = cross_entropy_forward;
+  ops.softmax_cross_entropy_backward = softmax_cross_entropy_backward;
+  ops.adamw_step = adamw_step;
+  ops.gradient_norm = gradient_norm;
+  ops.gradient_norm_scratch_size = gradient_norm_scratch_size;
+  ops.clip_gradients = clip_gradients;
   ops.linear_gelu_forward = linear_gelu_forward;
+  ops.residual_layernorm_forward = residual_layernorm_forward;
+  ops.residual_rmsnorm_forward = residual_rmsnorm_forward;
   return ops;
 }
 

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "tinygpt/cpu/loops.h"
 #include "tinygpt/cpu/vec.h"
 
 namespace tinygpt::cpu {
@@ -74,16 +75,8 @@ inline Vec gelu_derivative(Vec x) {
   return s.value + y * (s.value * s.rest) * (kGeluScale * (1.0f + 3.0f * kGeluCube * y2));
 }
 
-// out[i] = f(x[i]) for i < n, a vector at a time; out may be x.
-template <class F>
-inline void map_range(float* out, const float* x, std::int64_t n, F&& f) {
-  std::int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) store(out + i, f(load(x + i)));
-  if (i < n) store_part(out + i, f(load_part(x + i, n - i)), n - i);
-}
-
 inline void gelu_forward_range(float* out, const float* x, std::int64_t n) {
-  map_range(out, x, n, [](Vec v) { return gelu(v); });
+  each_vector(0, n, [=](auto io, std::int64_t i) { io.store(out + i, gelu(io.load(x + i))); });
 }
 
 }  // namespace tinygpt::cpu
