@@ -1,0 +1,42 @@
+// tinytales: the corpus whose entropy is known.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_set>
+#include <vector>
+
+#include "tinygpt/text/grammar.h"
+
+namespace tinygpt {
+
+// Between stories, and where generation stops.
+inline constexpr std::string_view kEndOfText = "<|endoftext|>";
+
+// The grammar that was compiled into the program: datasets/tinytales.grammar.
+std::string_view tinytales_grammar_text();
+
+// Stories number first .. first + count - 1 of a seed. Each has a random sequence of its own, so
+// story i is the same however many are drawn.
+std::vector<std::string> draw_stories(const Grammar& grammar, std::uint64_t seed,
+                                      std::int64_t first, std::int64_t count);
+
+// What the best possible model would lose on these stories, in nats: the sum of -log p(story). An
+// end token after each story costs nothing more, since the grammar says where a story ends.
+double stories_nats(const Grammar& grammar, std::span<const std::string> stories);
+
+// Bytes that the nats are divided by: the text, and one for the end token of each story.
+std::int64_t stories_bytes(std::span<const std::string> stories);
+
+// How good stories that a model wrote are.
+struct StoryReview {
+  int stories = 0;
+  int well_formed = 0;  // the grammar could have drawn them, facts and all
+  int novel = 0;        // of these, not in the training text
+};
+StoryReview review_stories(const Grammar& grammar, std::span<const std::string> stories,
+                           const std::unordered_set<std::string>& training_stories);
+
+}  // namespace tinygpt
