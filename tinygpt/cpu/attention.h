@@ -83,12 +83,18 @@ inline void block_products(float* products, const float* rows, const float* colu
                            const Head& head, const QueryBlock& block) {
   for (int u = 0; u < block.keys; u += kTileRows) {
     const int height = std::min(kTileRows, head.T - u);
-    Tile* const tile_of_rows = kTiles<1>[static_cast<std::size_t>(height - 1)];
     for (int i = 0; i < block.count; i += kTileColumns) {
       if (u >= keys_of_columns(head, block, i)) continue;
-      tile_of_rows(head.HS, rows + std::int64_t{u} * head.HS, kTileRows,
-                   columns + std::int64_t{i} * head.HS, kTileColumns, kZeros, 0,
-                   products + std::int64_t{u} * kQueries + i, kQueries);
+      run_tile<1>(height, {.depth = head.HS,
+                           .a = rows + std::int64_t{u} * head.HS,
+                           .a_step = kTileRows,
+                           .a_row = 1,
+                           .b = columns + std::int64_t{i} * head.HS,
+                           .b_step = kTileColumns,
+                           .start = kZeros,
+                           .start_step = 0,
+                           .c = products + std::int64_t{u} * kQueries + i,
+                           .c_step = kQueries});
     }
   }
 }
@@ -100,9 +106,16 @@ inline void rows_from_columns(float* c, const float* columns, const float* rows,
     const int height = std::min(kTileRows, block.count - i);
     const int keys = keys_of_columns(head, block, (i + height - 1) / kTileColumns * kTileColumns);
     for (std::int64_t d = 0; d < head.padded; d += kTileColumns) {
-      kTiles<1>[static_cast<std::size_t>(height - 1)](keys, columns + i, kQueries, rows + d,
-                                                      head.padded, kZeros, 0,
-                                                      c + i * head.padded + d, head.padded);
+      run_tile<1>(height, {.depth = keys,
+                           .a = columns + i,
+                           .a_step = kQueries,
+                           .a_row = 1,
+                           .b = rows + d,
+                           .b_step = head.padded,
+                           .start = kZeros,
+                           .start_step = 0,
+                           .c = c + i * head.padded + d,
+                           .c_step = head.padded});
     }
   }
 }

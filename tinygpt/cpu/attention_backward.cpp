@@ -84,9 +84,16 @@ void add_rows_over_queries(float* rows, const float* products, const float* othe
     const float* const a = products + std::int64_t{u} * kQueries + skipped;
     for (std::int64_t d = 0; d < head.padded; d += kTileColumns) {
       float* const c = rows + u * head.padded + d;
-      kTiles<kQueries>[static_cast<std::size_t>(height - 1)](
-          block.count - skipped, a, 1, others + skipped * head.padded + d, head.padded, c,
-          head.padded, c, head.padded);
+      run_tile<kQueries>(height, {.depth = block.count - skipped,
+                                  .a = a,
+                                  .a_step = 1,
+                                  .a_row = kQueries,
+                                  .b = others + skipped * head.padded + d,
+                                  .b_step = head.padded,
+                                  .start = c,
+                                  .start_step = head.padded,
+                                  .c = c,
+                                  .c_step = head.padded});
     }
   }
 }
