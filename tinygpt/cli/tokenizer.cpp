@@ -65,16 +65,16 @@ void write_standard_output(std::string_view bytes) {
   check(written && std::fflush(stdout) == 0, "standard output: cannot be written");
 }
 
-// On a terminal one line that is redrawn; elsewhere a line for every tenth of the work.
+// On a terminal one line that is redrawn ten times a second; elsewhere a line every two seconds.
 TokenizerProgress progress_lines() {
   const bool is_terminal = isatty(STDERR_FILENO) != 0;
-  return [is_terminal, start = Clock::now(), shown = 0](int done, int wanted) mutable {
-    const int parts = is_terminal ? 100 : 10;
-    const int part = static_cast<int>(std::int64_t{done} * parts / wanted);
-    if (part == shown) return;
-    shown = part;
-    fmt::print(stderr, "{}merges {} of {}, {:.1f} s{}", is_terminal ? "\r" : "", done, wanted,
-               seconds_since(start), is_terminal && done < wanted ? "" : "\n");
+  return [is_terminal, start = Clock::now(), shown = 0.0](int done, int wanted) mutable {
+    const double now = seconds_since(start);
+    const bool is_last = done == wanted && shown > 0;
+    if (now - shown < (is_terminal ? 0.1 : 2.0) && !is_last) return;
+    shown = now;
+    fmt::print(stderr, "{}merges {} of {}, {:.1f} s{}", is_terminal ? "\r" : "", done, wanted, now,
+               is_terminal && !is_last ? "" : "\n");
   };
 }
 

@@ -72,16 +72,23 @@ bool bool_of(const Field& f, bool otherwise) {
   return f.value->get<bool>();
 }
 
-int id_of(const Field& f, std::size_t vocabulary) {
-  const auto size = static_cast<std::int64_t>(vocabulary);
-  const bool is_integer = !is_null(f) && f.value->is_number_integer();
+std::optional<int> as_id(const json& value, std::size_t vocabulary) {
+  if (!value.is_number_integer()) return std::nullopt;
   // A number above 2^63 reads as a negative one here, and is refused as such.
-  const std::int64_t id = is_integer ? f.value->get<std::int64_t>() : -1;
-  if (id < 0 || id >= size) {
-    fail(f, fmt::format("must be an id from 0 to {}: {} tokens have ids without gaps", size - 1,
-                        size));
-  }
+  const auto id = value.get<std::int64_t>();
+  if (id < 0 || id >= static_cast<std::int64_t>(vocabulary)) return std::nullopt;
   return static_cast<int>(id);
+}
+
+[[noreturn]] void fail_id(const Field& f, std::size_t vocabulary) {
+  fail(f, fmt::format("must be an id from 0 to {}: {} tokens have ids without gaps",
+                      static_cast<std::int64_t>(vocabulary) - 1, vocabulary));
+}
+
+int id_of(const Field& f, std::size_t vocabulary) {
+  const std::optional<int> id = is_null(f) ? std::nullopt : as_id(*f.value, vocabulary);
+  if (!id) fail_id(f, vocabulary);
+  return *id;
 }
 
 std::string type_of(const Field& f) {
@@ -225,15 +232,18 @@ void read_vocabulary(Tokenizer& t, const Field& root, const Field& vocab) {
     t.special_tokens.push_back(std::move(added.token));
   }
   for (const auto& [spelling, value] : vocab.value->items()) {
-    const Field entry{&value, fmt::format("{}[{}]", vocab.place, quote_for_message(spelling))};
-    const int id = id_of(entry, size);
+    const auto entry = [&vocab, &spelling = spelling] {  // only messages need it
+      return Field{nullptr, fmt::format("{}[{}]", vocab.place, quote_for_message(spelling))};
+    };
+    const std::optional<int> id = as_id(value, size);
+    if (!id) fail_id(entry(), size);
     const auto known = special.find(spelling);
-    if (known != special.end() && known->second == id) continue;
-    if (known != special.end() || !t.vocabulary[id].empty()) {
-      fail(entry, fmt::format("id {} contradicts another entry or added_tokens", id));
+    if (known != special.end() && known->second == *id) continue;
+    if (known != special.end() || !t.vocabulary[*id].empty()) {
+      fail(entry(), fmt::format("id {} contradicts another entry or added_tokens", *id));
     }
-    if (spelling.empty()) fail(entry, "the token is empty");
-    t.vocabulary[id] = bytes_of(t, spelling, vocab);
+    if (spelling.empty()) fail(entry(), "the token is empty");
+    t.vocabulary[*id] = bytes_of(t, spelling, vocab);
   }
   const auto gap = std::find(t.vocabulary.begin(), t.vocabulary.end(), "");
   if (gap != t.vocabulary.end()) {
@@ -241,36 +251,40 @@ void read_vocabulary(Tokenizer& t, const Field& root, const Field& vocab) {
   }
 }
 
-// "a b" or ["a", "b"].
-std::pair<std::string, std::string> read_merge(const Field& f) {
-  if (f.value->is_array() && f.value->size() == 2) {
-    return {string_of(element(f, 0)), string_of(element(f, 1))};
+// "a b" or ["a", "b"]; nothing where it is neither.
+std::optional<std::pair<std::string, std::string>> as_merge(const json& value) {
+  if (value.is_array() && value.size() == 2 && value[0].is_string() && value[1].is_string()) {
+    return std::pair(value[0].get<std::string>(), value[1].get<std::string>());
   }
-  const std::string& text = string_of(f);
+  if (!value.is_string()) return std::nullopt;
+  const auto& text = value.get_ref<const std::string&>();
   const std::size_t space = text.find(' ');
-  if (space == std::string::npos || text.find(' ', space + 1) != std::string::npos) {
-    fail(f, "must be two tokens with one space between");
-  }
-  return {text.substr(0, space), text.substr(space + 1)};
+  const bool is_one_space = space != std::string::npos && text.find(' ', space + 1) == text.npos;
+  if (!is_one_space) return std::nullopt;
+  return std::pair(text.substr(0, space), text.substr(space + 1));
 }
 
 void read_merges(Tokenizer& t, const Field& merges, const Field& vocab) {
-  const auto id_of_token = [&](const Field& merge, const std::string& spelling) {
-    const auto found = vocab.value->find(spelling);
-    if (found == vocab.value->end()) {
-      fail(merge,
-           fmt::format("names {}, which is not in model.vocab", quote_for_message(spelling)));
-    }
-    return found->get<int>();
-  };
+  std::unordered_map<std::string_view, int> ids;
+  for (const auto& [spelling, value] : vocab.value->get_ref<const json::object_t&>()) {
+    ids.emplace(spelling, value.get<int>());
+  }
   std::unordered_map<std::uint64_t, std::size_t> seen;
   for (std::size_t i = 0; i < length_of(merges); ++i) {
-    const Field merge = element(merges, i);
-    const auto [left, right] = read_merge(merge);
-    const Merge m{id_of_token(merge, left), id_of_token(merge, right),
-                  id_of_token(merge, left + right)};
+    const auto pair = as_merge((*merges.value)[i]);
+    if (!pair) fail(element(merges, i), "must be two tokens with one space between");
+    const auto id_of_token = [&](const std::string& spelling) {
+      const auto found = ids.find(spelling);
+      if (found == ids.end()) {
+        fail(element(merges, i),
+             fmt::format("names {}, which is not in model.vocab", quote_for_message(spelling)));
+      }
+      return found->second;
+    };
+    const auto& [left, right] = *pair;
+    const Merge m{id_of_token(left), id_of_token(right), id_of_token(left + right)};
     const auto [before, is_new] = seen.try_emplace(pair_key(m.left, m.right), i);
-    if (!is_new) fail(merge, fmt::format("is the same as number {}", before->second));
+    if (!is_new) fail(element(merges, i), fmt::format("is the same as number {}", before->second));
     t.merges.push_back(m);
   }
 }
