@@ -1,0 +1,1 @@
+"""What the `course` script is made of. Python's standard library alone."""
