@@ -12,6 +12,7 @@
 #include <iterator>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -43,7 +44,7 @@ struct TrainArguments {
 struct UseArguments {
   std::string tokenizer;
   std::string input;  // a file
-  std::string text;
+  std::optional<std::string> text;
   std::vector<int> ids;
   bool no_special = false;
   bool skip_special = false;
@@ -111,7 +112,7 @@ void run_train(const TrainArguments& a) {
 }
 
 std::string text_of(const UseArguments& a) {
-  if (!a.text.empty()) return a.text;
+  if (a.text) return *a.text;
   return a.input.empty() ? read_standard_input() : read_file(a.input);
 }
 

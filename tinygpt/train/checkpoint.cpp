@@ -96,6 +96,11 @@ std::vector<fs::path> checkpoints(const fs::path& folder) {
 // Gives the folder's own model the files of the checkpoint: a second name for the same content,
 // moved over the old file in one step.
 void publish(const fs::path& checkpoint, const fs::path& folder) {
+  // A model of another shape must not be found beside the new config.json, not even for a moment.
+  const bool same_shape =
+      fs::exists(folder / "config.json") &&
+      read_file(folder / "config.json") == read_file(checkpoint / "config.json");
+  if (!same_shape) fs::remove(folder / "model.safetensors");
   for (const char* name : {"config.json", "tokenizer.json", "model.safetensors"}) {
     const fs::path from = checkpoint / name, to = folder / name;
     const fs::path link = folder / fmt::format(".{}.new", name);

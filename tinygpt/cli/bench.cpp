@@ -1,0 +1,121 @@
+// tinygpt bench: how fast everything is, beside its peers and the machine's limits.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <csignal>
+#include <fstream>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "bench/kernels.h"
+#include "tinygpt/cli/commands.h"
+#include "tinygpt/cli/kernels.h"
+#include "tinygpt/core/error.h"
+#include "tinygpt/core/file.h"
+#include "tinygpt/cpu/peak.h"
+#include "tinygpt/text/tinytales.h"
+
+namespace tinygpt::cli {
+namespace {
+
+struct Arguments {
+  std::vector<std::string> only;  // matmul, attention, step, tokenizer; empty: all
+  std::string config = "nano-10m";
+  int vocabulary = 256;
+  std::string text;  // for the tokenizer; default: tinytales
+  std::string json;
+  bench::Settings settings;
+  KernelChoice kernels;
+};
+
+std::string processor_name() {
+  std::ifstream file("/proc/cpuinfo");
+  for (std::string line; std::getline(file, line);) {
+    const auto colon = line.find(": ");
+    if (line.starts_with("model name") && colon != std::string::npos) return line.substr(colon + 2);
+  }
+  return "unknown processor";
+}
+
+// PyTorch's interpreter: the one given, or that of the virtual environment in bench/.
+std::string find_python(const std::string& given) {
+  if (given == "none") return "";
+  if (!given.empty()) return given;
+  const std::string usual = "bench/.venv/bin/python";
+  return ::access(usual.c_str(), X_OK) == 0 ? usual : "";
+}
+
+std::string tokenizer_text(const Arguments& a) {
+  if (!a.text.empty()) return read_file(a.text, std::uint64_t{1} << 30);
+  const Grammar grammar = parse_grammar(tinytales_grammar_text(), "datasets/tinytales.grammar");
+  std::string text;
+  for (const std::string& story : draw_stories(grammar, 1, 0, 5000)) text += story + "\n";
+  return text;
+}
+
+void check_arguments(const Arguments& a) {
+  for (const std::string& name : a.only) {
+    check(name == "matmul" || name == "attention" || name == "step" || name == "tokenizer", [&] {
+      return fmt::format("--only: there is no '{}'; there are: matmul, attention, step, tokenizer",
+                         name);
+    });
+  }
+  const bench::Settings& s = a.settings;
+  check(s.batch >= 1 && s.time >= 1 && s.rounds >= 1 && s.rounds <= 1000,
+        "--batch, --time and --rounds must be at least 1, and --rounds at most 1000");
+}
+
+void run(Arguments& a) {
+  check_arguments(a);
+  const Ops<float> ops = choose_kernels(a.kernels);
+  bench::Settings& s = a.settings;
+  s.config = named_config(a.config);
+  s.config.vocab_size = a.vocabulary;
+  s.config.context_length = std::max(s.config.context_length, s.time);
+  check_config(s.config);
+  s.threads = a.kernels.threads;
+  s.python = find_python(s.python);
+  std::signal(SIGPIPE, SIG_IGN);  // a peer that ends is reported, not died of
+  const auto wanted = [&](const char* name) {
+    return a.only.empty() || std::find(a.only.begin(), a.only.end(), name) != a.only.end();
+  };
+  bench::Report report;
+  report.machine = {processor_name(), s.threads, cpu::measure_peak_flops(s.threads) * 1e-9,
+                    bench::measure_read_bandwidth(s.threads) * 1e-9, "g++ " __VERSION__};
+  if (wanted("matmul")) bench_matmul(report, s, ops);
+  if (wanted("attention")) bench_attention(report, s, ops);
+  if (wanted("step")) bench_step(report, s, ops);
+  if (wanted("tokenizer")) bench_tokenizer(report, s, tokenizer_text(a));
+  fmt::print("{}", to_table(report));
+  if (s.python.empty() && wanted("step")) {
+    fmt::print(
+        "\nFor PyTorch beside it: python3 -m venv bench/.venv && bench/.venv/bin/pip install -r "
+        "bench/requirements.txt\n");
+  }
+  if (!a.json.empty()) write_file_atomically(a.json, to_json(report).dump(2) + "\n");
+}
+
+}  // namespace
+
+void add_bench_command(CLI::App& app) {
+  CLI::App* command =
+      app.add_subcommand("bench", "Measure speed, beside other programs and the machine's limits");
+  const auto a = std::make_shared<Arguments>();
+  command->add_option("--only", a->only, "matmul, attention, step, tokenizer")->delimiter(',');
+  command->add_option("--config", a->config, "A named shape")->capture_default_str();
+  command->add_option("--vocab-size", a->vocabulary, "Its vocabulary")->capture_default_str();
+  command->add_option("--batch", a->settings.batch, "Sequences")->capture_default_str();
+  command->add_option("--time", a->settings.time, "Tokens in a sequence")->capture_default_str();
+  command->add_option("--rounds", a->settings.rounds, "Measurements, of which the median counts")
+      ->capture_default_str();
+  command->add_option("--text", a->text, "Text for the tokenizer (default: tinytales)");
+  command->add_option("--python", a->settings.python,
+                      "An interpreter with PyTorch (default: bench/.venv/bin/python), or none");
+  command->add_option("--json", a->json, "Write the figures to this file, too");
+  add_kernel_options(*command, a->kernels);
+  command->callback([a] { run(*a); });
+}
+
+}  // namespace tinygpt::cli
