@@ -23,9 +23,9 @@ constexpr std::int64_t kSharedFloats = std::int64_t{1} << 20;
 // A task's columns shrink to this when there are few rows to share out; fewer would repeat the
 // packing of A too often.
 constexpr std::int64_t kLeastTaskColumns = 8 * kTileColumns;
-constexpr std::int64_t kPageFloats = 1024;
-// Panels of B that a thread packs at a time.
-constexpr std::int64_t kPackPanels = 4;
+constexpr std::int64_t kPageFloats = 1024, kLineFloats = 16;
+// Rows of B that a thread packs at a time.
+constexpr std::int64_t kPackDepth = 64;
 // Tasks a thread should find, so that the last one to finish keeps the others waiting only briefly.
 constexpr std::int64_t kTasksPerThread = 12;
 
@@ -67,13 +67,27 @@ struct SharedBlock {
   std::int64_t k, depth;
 };
 
-void pack_b_panels(const Gemm& p, const SharedBlock& block, float* packed, std::int64_t panel) {
-  const std::int64_t column = block.column + panel * kTileColumns;
-  const std::int64_t width =
-      std::min(kPackPanels * kTileColumns, block.column + block.columns - column);
-  const MatrixView columns_of_b{p.b.data + block.k * p.b.row_step + column * p.b.column_step,
+// Every thread of the team calls this. Rows of B are read whole, so that memory is read in one
+// stream a thread; where its columns are contiguous instead, each is one.
+void pack_b(const Gemm& p, const SharedBlock& block, float* packed) {
+  const MatrixView columns_of_b{p.b.data + block.k * p.b.row_step + block.column * p.b.column_step,
                                 p.b.column_step, p.b.row_step};
-  pack<kTileColumns>(packed + panel * kTileColumns * block.depth, columns_of_b, width, block.depth);
+  if (p.b.column_step == 1) {
+#pragma omp for schedule(dynamic)
+    for (std::int64_t k = 0; k < block.depth; k += kPackDepth) {
+      pack_along<kTileColumns>(packed + k * kTileColumns, block.depth * kTileColumns,
+                               columns_of_b.data + k * p.b.row_step, p.b.row_step, block.columns,
+                               std::min(kPackDepth, block.depth - k));
+    }
+  } else {
+#pragma omp for schedule(dynamic)
+    for (std::int64_t j = 0; j < block.columns; j += kTileColumns) {
+      pack<kTileColumns>(packed + j * block.depth,
+                         {columns_of_b.data + j * p.b.column_step, columns_of_b.row_step,
+                          columns_of_b.column_step},
+                         std::min<std::int64_t>(kTileColumns, block.columns - j), block.depth);
+    }
+  }
 }
 
 // One pass of the depth over one tile of c: where it starts from, and whether it completes it.
@@ -130,6 +144,28 @@ bool reads_in_place(const MatrixView& a) {
   return a.column_step == 1 && a.row_step % kPageFloats != 0;
 }
 
+// The part of A that this thread packs next.
+struct Ahead {
+  const MatrixView& a;
+  std::int64_t row, row_end;
+  std::int64_t k, k_end;
+};
+
+// Fetches the share of it that belongs to one of the panels multiplied meanwhile. A's columns come
+// in runs of a few lines, each on another page, which the hardware does not foresee: waiting for
+// them took GAIN of the weight gradient's time.
+void fetch(const Ahead& next, std::int64_t j, std::int64_t columns) {
+  if (next.a.row_step != 1) return;
+  const std::int64_t steps = ceil_div((next.k_end - next.k) * kTileColumns, columns);
+  const std::int64_t first = next.k + j / kTileColumns * steps;
+  for (std::int64_t k = first; k < std::min(first + steps, next.k_end); ++k) {
+    const float* run = next.a.data + k * next.a.column_step;
+    for (std::int64_t i = next.row; i < next.row_end; i += kLineFloats) {
+      __builtin_prefetch(run + i, 0, 2);
+    }
+  }
+}
+
 // Rows [row, row_end) times columns [column, column_end) of the shared block, all of its depth.
 void run_task(const Gemm& p, const Blocking& cut, const SharedBlock& block, std::int64_t row,
               std::int64_t column, float* packed_a) {
@@ -142,7 +178,10 @@ void run_task(const Gemm& p, const Blocking& cut, const SharedBlock& block, std:
     const MatrixView rows_of_a{p.a.data + row * p.a.row_step + (block.k + k) * p.a.column_step,
                                p.a.row_step, p.a.column_step};
     if (!in_place) pack<kTileRows>(packed_a, rows_of_a, row_end - row, depth);
+    const Ahead ahead{p.a, row, row_end, block.k + k + depth,
+                      std::min(block.k + k + depth + cut.pass_depth, block.k + block.depth)};
     for (std::int64_t j = column; j < column_end; j += kTileColumns) {
+      if (!in_place) fetch(ahead, j - column, column_end - column);
       const float* b = block.packed + (j - block.column) * block.depth + k * kTileColumns;
       const int width = static_cast<int>(std::min<std::int64_t>(kTileColumns, column_end - j));
       for (std::int64_t i = row; i < row_end; i += kTileRows) {
@@ -159,11 +198,7 @@ void run_task(const Gemm& p, const Blocking& cut, const SharedBlock& block, std:
 // Every thread of the team calls this: together they pack the block of B, then share the tasks.
 void run_block(const Gemm& p, const Blocking& cut, const SharedBlock& block, float* packed_b,
                float* packed_a) {
-  const std::int64_t panels = ceil_div(block.columns, kTileColumns);
-#pragma omp for schedule(dynamic)
-  for (std::int64_t panel = 0; panel < panels; panel += kPackPanels) {
-    pack_b_panels(p, block, packed_b, panel);
-  }
+  pack_b(p, block, packed_b);
   const std::int64_t column_tasks = ceil_div(block.columns, cut.task_columns);
   const std::int64_t tasks = column_tasks * ceil_div(p.rows, cut.task_rows);
 #pragma omp for schedule(dynamic)

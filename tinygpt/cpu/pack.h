@@ -63,18 +63,19 @@ void pack_across(float* panel, const float* source, std::int64_t step, int width
   }
 }
 
-// panel[k * Width + i] = source[k * step + i]: the panels' side is contiguous in the source.
+// panel[k * Width + i] = source[k * step + i]: the panels' side is contiguous in the source. Panel
+// number p begins at panels + p * panel_floats.
 // A few rows of the source at a time are dealt out to all panels: one panel after the other would
 // fetch every line and every page of the source several times, and row after row would write to
 // many panels at once, whose places in the cache collide.
 template <int Width>
-void pack_along(float* panels, const float* source, std::int64_t step, std::int64_t width,
-                std::int64_t depth) {
+void pack_along(float* panels, std::int64_t panel_floats, const float* source, std::int64_t step,
+                std::int64_t width, std::int64_t depth) {
   constexpr std::int64_t kRowsAtATime = 32;
   for (std::int64_t k0 = 0; k0 < depth; k0 += kRowsAtATime) {
     const std::int64_t k1 = std::min(k0 + kRowsAtATime, depth);
-    for (std::int64_t i = 0; i < width; i += Width) {
-      float* panel = panels + i * depth;
+    float* panel = panels;
+    for (std::int64_t i = 0; i < width; i += Width, panel += panel_floats) {
       if (width - i >= Width) {
         for (std::int64_t k = k0; k < k1; ++k) {
           std::memcpy(panel + k * Width, source + k * step + i, Width * sizeof(float));
@@ -95,7 +96,7 @@ void pack_along(float* panels, const float* source, std::int64_t step, std::int6
 template <int Width>
 void pack(float* panels, const MatrixView& source, std::int64_t width, std::int64_t depth) {
   if (source.column_step != 1) {
-    pack_along<Width>(panels, source.data, source.column_step, width, depth);
+    pack_along<Width>(panels, Width * depth, source.data, source.column_step, width, depth);
     return;
   }
   for (std::int64_t i = 0; i < width; i += Width) {

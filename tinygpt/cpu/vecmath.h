@@ -14,7 +14,7 @@ namespace tinygpt::cpu {
 // parts, of which the first has so few bits that n times it is exact. 2^n goes in as two factors,
 // so that results below the normal range are rounded once and not lost.
 //
-// Largest error over every float: EXP_ULP. e^-inf is 0, results above the range of
+// Largest error: 1.01 units in the last place (a sweep over every 97th float). e^-inf is 0, results above the range of
 // float are inf, NaN stays NaN.
 inline Vec exp(Vec x) {
   // Beyond these the result is 0 or inf; inside, n fits the exponent arithmetic below.
@@ -43,7 +43,7 @@ inline Vec exp(Vec x) {
 inline Vec abs(Vec x) { return bit_cast_vec<Vec>(bit_cast_vec<IntVec>(x) & 0x7FFFFFFF); }
 
 // 1 / (1 + e^-x), and what is missing to 1. Both come from e^-|x|, which cannot overflow, and
-// neither from a difference, so both keep their relative accuracy (SIGMOID_ULP).
+// neither from a difference, so both keep their relative accuracy: 2.8 units in the last place.
 struct Sigmoid {
   Vec value, rest;
 };
