@@ -29,6 +29,7 @@ struct GptConfig {
 
   int head_size() const { return width / heads; }
   int qkv_width() const { return (heads + 2 * kv_heads) * head_size(); }
+  int up_width() const { return family == Family::llama ? 2 * hidden : hidden; }  // gate | up
   bool operator==(const GptConfig&) const = default;
 };
 

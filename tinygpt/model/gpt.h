@@ -47,7 +47,8 @@ struct Gpt {
   int max_time = 0;
   DeviceBuffer parameters;  // layout.total values of Real
   DeviceBuffer gradients;   // layout.total floats; empty for inference
-  DeviceBuffer arena;       // activations, their gradients and scratch
+  DeviceBuffer arena;       // activations and their gradients
+  DeviceBuffer scratch;     // of the operators
 
   // The batch of the last forward pass, which backward continues.
   int batch = 0;
@@ -61,7 +62,8 @@ struct Gpt {
   float* grads() const { return static_cast<float*>(gradients.data()); }
 };
 
-// Allocates everything that the model will ever need: no later call allocates on the device.
+// Allocates everything that the model will ever need: no later call allocates on the device (save
+// for more scratch, should the number of threads grow).
 // Parameters are zero until init_parameters or a file fills them. Throws Error on a bad config or
 // when memory does not suffice.
 template <class Real>
@@ -88,6 +90,9 @@ float forward(Gpt<Real>& model, std::span<const int> tokens, std::span<const int
 
 // Copies the logits [T, V] of sequence b of the last forward pass to host memory; or, for
 // last_logits, only those [V] of its last position. Valid until the next forward or backward.
+// A model for training has them all from its forward pass. A model for inference never holds B * T
+// * V values: these functions run the head over the rows asked for, so a forward pass without
+// targets costs no head at all.
 template <class Real>
 void copy_logits(const Gpt<Real>& model, int b, std::span<float> logits);
 template <class Real>
