@@ -146,6 +146,13 @@ TEST_CASE("incremental training gives what counting afresh gives", "[text][bpe][
   }
 }
 
+TEST_CASE("a pair that spells a token that exists already is passed over", "[text][bpe][train]") {
+  std::vector<std::string> vocabulary = byte_vocabulary();
+  vocabulary.push_back("ab");
+  const std::vector<CountedWord> words = {word("ab", 5), word("cd", 2)};
+  CHECK(learn_merges(vocabulary, words, 300) == std::vector<Merge>{{'c', 'd', 257}});
+}
+
 TEST_CASE("training stops where no pair is left that occurs twice", "[text][bpe][train]") {
   const Tokenizer t = train_bpe_tokenizer("abcab", 1000);
   CHECK(vocab_size(t) == 257);
@@ -221,6 +228,26 @@ TEST_CASE("the cache of words changes nothing", "[text][bpe][encode]") {
     one_by_one.insert(one_by_one.end(), ids.begin(), ids.end());
   });
   CHECK(encode(t, text) == one_by_one);
+}
+
+TEST_CASE("words that differ in a few bytes are told apart by the cache", "[text][bpe][encode]") {
+  // More words than the cache has places, alike but for five letters at the given offset.
+  const Tokenizer t = train_bpe_tokenizer("abc abc bca bca", 300);
+  Random random{19};
+  for (const std::size_t length : {6, 13, 16, 24, 30}) {
+    for (const std::size_t offset : {std::size_t{0}, length / 2 - 2, length - 5}) {
+      std::string text;
+      for (int i = 0; i < 100000; ++i) {
+        std::string w(length, 'a');
+        for (std::size_t k = 0; k < 5; ++k)
+          w[offset + k] = static_cast<char>('a' + random.below(26));
+        text.append(w).push_back('\n');
+      }
+      INFO("length " << length << ", offset " << offset);
+      const bool is_same = decode(t, encode(t, text)) == text;
+      CHECK(is_same);
+    }
+  }
 }
 
 TEST_CASE("a megabyte of one letter is encoded and learned in little time",

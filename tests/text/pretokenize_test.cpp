@@ -70,6 +70,10 @@ TEST_CASE("the pre-split knows Unicode's classes", "[text][pretokenize][unicode]
   CHECK(words_of("a\u2028\u3000 b") == Words{"a", "\u2028\u3000", " b"});
   CHECK(words_of("a\u200Bb") == Words{"a", "\u200B", "b"});  // a zero-width space is not
   CHECK(words_of("a\u0085b") == Words{"a", "\u0085", "b"});
+  CHECK(words_of("a\u0085\u0085b") == Words{"a", "\u0085", "\u0085", "b"});
+  CHECK(words_of("1٣Ⅷ½²") == Words{"1٣Ⅷ½²"});
+  CHECK(words_of("1\u0301!") == Words{"1", "\u0301!"});
+  CHECK(words_of("aªʰǅー漢") == Words{"aªʰǅー漢"});  // all five categories of letters
   CHECK(words_of("👩‍👩‍👧!") ==
         Words{"👩‍👩‍👧!"});  // joiners are "other", as emoji are
 }
