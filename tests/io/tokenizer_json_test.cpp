@@ -163,6 +163,16 @@ TEST_CASE("files that contradict themselves are refused by field",
   CHECK_THAT(refusal_with("/model/vocab/a", "0"), ContainsSubstring("must be an id"));
   CHECK_THAT(refusal_with("/model/vocab/<|end|>", 3), ContainsSubstring("id 3 contradicts"));
   CHECK_THAT(refusal_without("/model/vocab", "b"), ContainsSubstring("must be an id from 0 to 3"));
+  CHECK_THAT(refusal(R"({"pre_tokenizer":null,"model":{"vocab":{"a":0,"a":1,"b":1}}})"),
+             ContainsSubstring("contradicts"));
+  CHECK_THAT(refusal(R"({"pre_tokenizer":null,"added_tokens":[{"id":1,"content":"x"},
+                         {"id":1,"content":"x"}],"model":{"vocab":{"a":0}}})"),
+             ContainsSubstring("id 1 is taken"));
+  CHECK_THAT(refusal(R"({"pre_tokenizer":null,"added_tokens":[{"id":0,"content":"x"}],
+                         "model":{"vocab":{"x":0,"a":2,"b":2}}})"),
+             ContainsSubstring("id 2 contradicts"));
+  CHECK_THAT(refusal_without("/pre_tokenizer", "add_prefix_space"),
+             ContainsSubstring("pre_tokenizer.add_prefix_space: must be"));
   CHECK_THAT(refusal_with("/model/vocab/c d", 5), ContainsSubstring("stands for no byte"));
   CHECK_THAT(refusal_with("/model/vocab/", 5), ContainsSubstring("the token is empty"));
   CHECK_THAT(refusal_with("/model/merges/0", "a c"),

@@ -166,7 +166,9 @@ void read_pipeline(Tokenizer& t, const Field& root) {
   check_type(pre, {"ByteLevel"});
   check_type(member(root, "decoder"), {"", "ByteLevel"});
   t.kind = TokenizerKind::bpe;
-  t.add_prefix_space = bool_of(member(pre, "add_prefix_space"), true);
+  const Field prefix = member(pre, "add_prefix_space");
+  if (is_null(prefix)) fail(prefix, "must be true or false");
+  t.add_prefix_space = bool_of(prefix, false);
   t.pre_split = bool_of(member(pre, "use_regex"), true);
 }
 
@@ -219,7 +221,7 @@ std::string bytes_of(const Tokenizer& t, const std::string& spelling, const Fiel
   return *bytes;
 }
 
-// The ids must be 0, 1, 2, ... without gaps: each place is filled, and none twice.
+// There are as many ids as tokens, and none is used twice, so that all are used.
 void read_vocabulary(Tokenizer& t, const Field& root, const Field& vocab) {
   const std::size_t size = count_tokens(root, vocab);
   t.vocabulary.assign(size, "");
@@ -244,10 +246,6 @@ void read_vocabulary(Tokenizer& t, const Field& root, const Field& vocab) {
     }
     if (spelling.empty()) fail(entry(), "the token is empty");
     t.vocabulary[*id] = bytes_of(t, spelling, vocab);
-  }
-  const auto gap = std::find(t.vocabulary.begin(), t.vocabulary.end(), "");
-  if (gap != t.vocabulary.end()) {
-    fail(vocab, fmt::format("no token has id {}", gap - t.vocabulary.begin()));
   }
 }
 

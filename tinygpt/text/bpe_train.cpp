@@ -149,8 +149,8 @@ void merge_at(Learner& s, std::uint32_t i, int result) {
 // Merges a pair wherever it stands, and counts the new pairs.
 void merge_everywhere(Learner& s, int left, int right, int result) {
   auto node = s.pairs.extract(pair_key(left, right));
+  // Only places of a pair of equal symbols can overlap, and count_run noted those in order.
   std::vector<std::uint32_t>& places = node.mapped().places;
-  std::sort(places.begin(), places.end());  // from left to right
   std::size_t merged = 0;
   for (const std::uint32_t i : places) {
     if (s.symbols[i] != left || s.symbols[s.next[i]] != right) continue;
