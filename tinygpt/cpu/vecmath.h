@@ -14,8 +14,8 @@ namespace tinygpt::cpu {
 // parts, of which the first has so few bits that n times it is exact. 2^n goes in as two factors,
 // so that results below the normal range are rounded once and not lost.
 //
-// Largest error: 1.01 units in the last place (a sweep over every 97th float). e^-inf is 0, results above the range of
-// float are inf, NaN stays NaN.
+// Largest error: 1.01 units in the last place (a sweep over every 97th float). e^-inf is 0, results
+// above the range of float are inf, NaN stays NaN.
 inline Vec exp(Vec x) {
   // Beyond these the result is 0 or inf; inside, n fits the exponent arithmetic below.
   const Vec lowest = broadcast(-104.5f), highest = broadcast(89.5f);
