@@ -43,8 +43,8 @@ if(UTF8PROC_INCLUDE AND UTF8PROC_LIBRARY)
   target_include_directories(utf8proc_dep SYSTEM INTERFACE ${UTF8PROC_INCLUDE})
   target_link_libraries(utf8proc_dep INTERFACE ${UTF8PROC_LIBRARY})
 else()
-  tinygpt_fetch(utf8proc https://github.com/JuliaStrings/utf8proc/archive/refs/tags/v2.9.0.tar.gz
-    18c1626e9fc5a2e192311e36b3010bfc698078f692888940f1fa150547abb0c1
+  tinygpt_fetch(utf8proc https://github.com/JuliaStrings/utf8proc/archive/refs/tags/v2.8.0.tar.gz
+    a0a60a79fe6f6d54e7d411facbfcc867a6e198608f2cd992490e46f04b1bcecc
     "libutf8proc-dev;utf8proc-devel;libutf8proc;utf8proc" .)
   tinygpt_quiet(utf8proc)
   target_link_libraries(utf8proc_dep INTERFACE utf8proc)

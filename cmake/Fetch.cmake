@@ -1,5 +1,8 @@
 # Downloads the source of a library that the system does not have, at a pinned version and checksum.
 include(FetchContent)
+if(POLICY CMP0135)
+  cmake_policy(SET CMP0135 NEW) # files take the time of their unpacking, so that a new version is rebuilt
+endif()
 
 set(TINYGPT_DOWNLOADS ${CMAKE_SOURCE_DIR}/build/downloads CACHE PATH "Where downloaded sources are kept")
 

@@ -118,7 +118,7 @@ def install(root, missing):
 
 
 def refuse_old_tools(found):
-    """What a package manager installed may still be too old; these have no line that always helps."""
+    """A tool that is present and too old is for the learner to replace: installing its package again changes nothing."""
     if not found.compiler and found.old_compiler:
         old = found.old_compiler
         raise Failure("%s is %s %d; the project needs g++ %d or clang %d. Install a newer one (g++-12, clang-15) "
@@ -142,6 +142,7 @@ def make_ready(root, fetch=False):
     if known.get("fingerprint") == mark:
         return known["compiler"], known["ninja"]
     found = packages.survey()
+    refuse_old_tools(found)
     if blocking(found.missing, fetch):
         say(paint("This machine lacks some of what the project needs:", "bold"))
         for need in packages.REQUIREMENTS:
@@ -149,7 +150,6 @@ def make_ready(root, fetch=False):
                 say("  %-14s %s" % (need.key, need.why))
         install(root, found.missing)
         found = packages.survey()
-        refuse_old_tools(found)
         still = blocking(found.missing, fetch)
         if still:
             raise Failure("Still missing after the installation: %s.\n%s"

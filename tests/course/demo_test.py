@@ -1,0 +1,96 @@
+"""`./course demo`: its steps, and Ctrl-C."""
+import os
+import pty
+import signal
+import subprocess
+import time
+import unittest
+
+from sandbox import Sandbox
+
+# Trains until it is interrupted; counts the interrupts it gets within half a second of the first.
+PATIENT = """#!/bin/sh
+[ "$1" = train ] || exit 0
+interrupts=0
+trap 'interrupts=$((interrupts + 1))' INT
+echo training
+touch "$SANDBOX/training"
+while [ $interrupts -eq 0 ]; do sleep 0.05; done
+sleep 0.2; sleep 0.2; sleep 0.2
+echo "saved after $interrupts interrupt"
+exit 130
+"""
+
+
+class Demo(Sandbox):
+    def test_it_builds_makes_the_text_trains_and_says_what_is_next(self):
+        done = self.course("demo")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        calls = [call.split()[1] for call in self.calls("tinygpt")]
+        self.assertEqual(calls, ["data", "train"])
+        self.assertIn("What to try next", done.stdout)
+        self.assertRegex(done.stdout.splitlines()[-1], r"set-up .* configure .* build .* data .* train .* total")
+
+    def test_a_failed_step_ends_it(self):
+        done = self.course("demo", TINYGPT_CODE="2")
+        self.assertEqual(done.returncode, 1)
+        self.assertEqual(len(self.calls("tinygpt")), 1)
+        self.assertNotIn("What to try next", done.stdout)
+
+    def wait_for_training(self):
+        for _ in range(400):
+            if os.path.exists(os.path.join(self.folder, "training")):
+                return
+            time.sleep(0.05)
+        self.fail("the training did not start")
+
+    def test_an_interrupt_reaches_the_training_once_and_is_reported(self):
+        self.write("tinygpt", PATIENT, 0o755)
+        process = subprocess.Popen([os.path.join(self.clone, "course"), "demo"], env=self.environment(),
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                   universal_newlines=True, start_new_session=True)
+        self.wait_for_training()
+        process.send_signal(signal.SIGINT)
+        output = process.communicate(timeout=30)[0]
+        self.assertEqual(process.returncode, 130, output)
+        self.assertIn("saved after 1 interrupt", output)
+        self.assertIn("Stopped.", output)
+
+    def test_control_c_on_a_terminal_reaches_the_training_once(self):
+        self.write("tinygpt", PATIENT, 0o755)
+        child, terminal = pty.fork()
+        if child == 0:
+            os.execve(os.path.join(self.clone, "course"), ["course", "demo"], self.environment(TERM="xterm"))
+        self.wait_for_training()
+        os.write(terminal, b"\x03")
+        output = b""
+        while True:
+            try:
+                part = os.read(terminal, 4096)
+            except OSError:
+                break
+            if not part:
+                break
+            output += part
+        status = os.waitpid(child, 0)[1]
+        self.assertEqual(os.WEXITSTATUS(status), 130, output)
+        self.assertIn(b"saved after 1 interrupt", output)
+
+    def test_an_interrupted_build_stops_at_once(self):
+        self.stub("cmake", """case "$1" in
+  --version) echo "cmake version 3.25.1" ;;
+  --preset) mkdir -p "$4"; touch "$4/build.ninja" ;;
+  --build) touch "$SANDBOX/training"; exec sleep 30 ;;
+esac""")
+        process = subprocess.Popen([os.path.join(self.clone, "course"), "demo"], env=self.environment(),
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                   universal_newlines=True, start_new_session=True)
+        self.wait_for_training()
+        process.send_signal(signal.SIGINT)
+        output = process.communicate(timeout=10)[0]
+        self.assertEqual(process.returncode, 130, output)
+        self.assertIn("course: stopped.", output)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,116 @@
+"""`./course test`'s counting, and the commands' manners."""
+import os
+import subprocess
+import unittest
+
+from sandbox import Sandbox
+
+from course import testing
+
+MIXED = """<testsuite>
+<testcase name="adds" status="run"><system-out>1 == 1</system-out></testcase>
+<testcase name="divides" status="fail"><failure message=""/><system-out>expected 2, got NaN</system-out></testcase>
+<testcase name="needs a GPU" status="notrun"><skipped message="SKIP_RETURN_CODE=4"/></testcase>
+<testcase name="is switched off" status="disabled"><skipped message="Disabled"/></testcase>
+<testcase name="was never built" status="notrun"><skipped message="Unable to find executable"/></testcase>
+</testsuite>"""
+
+
+class Counting(Sandbox):
+    def last_line(self, done):
+        return done.stdout.splitlines()[-1]
+
+    def test_the_last_line_counts_passed_and_failed_tests_alone(self):
+        done = self.course("test")
+        self.assertEqual(self.last_line(done), "1 passed, 0 failed")
+        self.assertIn("set-up", done.stdout.splitlines()[-2])
+        self.assertEqual(done.returncode, 0)
+
+    def test_failures_skips_and_missing_programs_are_told_apart(self):
+        self.write("results.xml", MIXED)
+        done = self.course("test", CTEST_CODE="8")
+        self.assertEqual(self.last_line(done), "1 passed, 2 failed, 2 skipped")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("expected 2, got NaN", done.stdout)
+        self.assertIn("Unable to find executable", done.stdout)
+        self.assertNotIn("1 == 1", done.stdout)
+
+    def test_counts_of_several_presets_are_added(self):
+        done = self.course("test", "--preset", "default", "--preset", "asan")
+        self.assertEqual(self.last_line(done), "2 passed, 0 failed")
+        calls = self.calls("ctest")
+        self.assertNotIn("--label-exclude slow", calls[0])
+        self.assertIn("--label-exclude slow", calls[1])
+
+    def test_a_filter_reaches_ctest(self):
+        self.course("test", "gelu|softmax")
+        self.assertIn("--tests-regex gelu|softmax", self.calls("ctest")[0])
+
+    def test_no_test_at_all_is_a_failure(self):
+        self.write("results.xml", "<testsuite></testsuite>")
+        self.assertEqual(self.course("test").returncode, 1)
+        os.remove(os.path.join(self.folder, "results.xml"))
+        self.assertEqual(self.course("test", CTEST_CODE="8").returncode, 1)
+
+    def test_skipped_tests_alone_are_a_failure(self):
+        self.write("results.xml", '<testsuite><testcase name="a" status="disabled"/></testsuite>')
+        self.assertEqual(self.course("test").returncode, 1)
+
+    def test_results_of_an_earlier_run_never_count(self):
+        self.course("test")
+        os.remove(os.path.join(self.folder, "results.xml"))
+        self.assertEqual(self.course("test", CTEST_CODE="0").returncode, 1)
+
+    def test_a_failing_ctest_is_never_reported_as_passed(self):
+        self.assertEqual(self.course("test", CTEST_CODE="8").returncode, 1)
+
+    def test_broken_results_are_an_error(self):
+        self.write("results.xml", "<testsuite>")
+        done = self.course("test")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("no readable results", done.stderr)
+
+    def test_skipped_is_left_out_of_the_line_where_there_is_none(self):
+        self.assertEqual(testing.count_line(3, 0, 0), "3 passed, 0 failed")
+        self.assertEqual(testing.count_line(3, 1, 2), "3 passed, 1 failed, 2 skipped")
+
+
+class Manners(Sandbox):
+    def test_no_command_lists_the_commands(self):
+        done = self.course()
+        self.assertEqual(done.returncode, 0)
+        for command in ("demo", "test", "doctor"):
+            self.assertIn("./course " + command, done.stdout)
+
+    def test_an_unknown_command_gives_one_line_and_code_2(self):
+        done = self.course("tets")
+        self.assertEqual((done.returncode, done.stdout, len(done.stderr.splitlines())), (2, "", 1))
+
+    def test_an_unknown_option_gives_one_line_and_code_2(self):
+        done = self.course("test", "--speed")
+        self.assertEqual((done.returncode, done.stdout, len(done.stderr.splitlines())), (2, "", 1))
+
+    def test_the_script_works_from_any_folder_and_through_a_link(self):
+        self.assertEqual(self.course("test", cwd="/").returncode, 0)
+        link = os.path.join(self.folder, "a link")
+        os.symlink(os.path.join(self.clone, "course"), link)
+        done = subprocess.run([link, "help"], cwd="/", env=self.environment(), stdout=subprocess.PIPE)
+        self.assertEqual(done.returncode, 0)
+        self.assertIn(b"./course demo", done.stdout)
+
+    def test_piped_output_has_no_control_characters(self):
+        output = self.course("test").stdout
+        self.assertNotIn("\033", output)
+        self.assertNotIn("\r", output)
+
+    def test_doctor_names_what_is_missing_and_what_to_type(self):
+        self.assertEqual(self.course("doctor").returncode, 0)
+        self.write("missing", "missing:fmt\n")
+        done = self.course("doctor")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("sudo apt-get install -y libfmt-dev", done.stdout)
+        self.assertFalse(self.calls("apt-get"))
+
+
+if __name__ == "__main__":
+    unittest.main()
