@@ -1,0 +1,77 @@
+// What the model's tests share: tiny shapes, both tables, random batches.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "solutions/table.h"
+#include "tinygpt/core/random.h"
+#include "tinygpt/cpu/table.h"
+#include "tinygpt/model/gpt.h"
+
+namespace tinygpt::testing {
+
+inline GptConfig tiny_gpt2() {
+  GptConfig c;
+  c.vocab_size = 23;
+  c.context_length = 9;
+  c.layers = 2;
+  c.heads = c.kv_heads = 3;
+  c.width = 12;
+  c.hidden = 48;
+  return c;
+}
+
+// Grouped queries, an untied head and a hidden size that is no multiple of anything.
+inline GptConfig tiny_llama() {
+  GptConfig c = tiny_gpt2();
+  c.family = Family::llama;
+  c.heads = 4;
+  c.kv_heads = 2;
+  c.width = 16;
+  c.hidden = 37;
+  c.tied_head = false;
+  return c;
+}
+
+// The fast table without its fused operators makes the model compose them.
+inline std::vector<NamedOps> all_tables() {
+  NamedOps plain{"cpu without fused operators", cpu::ops()};
+  plain.ops.linear_gelu_forward = nullptr;
+  plain.ops.residual_layernorm_forward = nullptr;
+  plain.ops.residual_rmsnorm_forward = nullptr;
+  return {{"ref", ref::ops()}, {"cpu", cpu::ops()}, plain};
+}
+
+inline std::vector<int> random_tokens(Random& random, int n, int vocab_size) {
+  std::vector<int> tokens(static_cast<std::size_t>(n));
+  for (int& t : tokens) {
+    t = static_cast<int>(random.below(static_cast<std::uint64_t>(vocab_size)));
+  }
+  return tokens;
+}
+
+// Every parameter random, norms' weights around 1: nothing is zero, so nothing is hidden by it.
+inline void randomize_parameters(Gpt<float>& model, std::uint64_t seed, double deviation = 0.2) {
+  Random random{seed};
+  for (const Parameter& p : model.layout.parameters) {
+    const bool is_scale = p.rows == 1 && p.name.ends_with(".weight");
+    for (std::int64_t i = 0; i < p.size(); ++i) {
+      model.params()[p.offset + i] =
+          static_cast<float>((is_scale ? 1 : 0) + deviation * random.normal());
+    }
+  }
+}
+
+inline std::vector<float> all_logits(const Gpt<float>& model) {
+  const std::int64_t n = std::int64_t{model.time} * model.config.vocab_size;
+  std::vector<float> logits(static_cast<std::size_t>(model.batch * n));
+  for (int b = 0; b < model.batch; ++b) {
+    copy_logits(
+        model, b,
+        std::span(logits).subspan(static_cast<std::size_t>(b * n), static_cast<std::size_t>(n)));
+  }
+  return logits;
+}
+
+}  // namespace tinygpt::testing
