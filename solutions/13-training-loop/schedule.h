@@ -14,7 +14,8 @@ struct Schedule {
 
 // The learning rate of step `step`, counted from 0:
 //   step <  warmup:  lr * (step + 1) / (warmup + 1)
-//   step <  steps:   min_lr + (lr - min_lr) * (1 + cos(pi * r)) / 2,  r = (step - warmup) / (steps - warmup)
+//   step <  steps:   min_lr + (lr - min_lr) * (1 + cos(pi * r)) / 2
+//                    with r = (step - warmup) / (steps - warmup)
 //   else:            min_lr
 float learning_rate_at(int step, const Schedule& schedule);
 
