@@ -6,7 +6,7 @@ import subprocess
 import time
 import unittest
 
-from sandbox import Sandbox
+from sandbox import TINYGPT, Sandbox
 
 # Trains until it is interrupted; counts the interrupts it gets within half a second of the first.
 PATIENT = """#!/bin/sh
@@ -36,6 +36,16 @@ class Demo(Sandbox):
         self.assertEqual(done.returncode, 1)
         self.assertEqual(len(self.calls("tinygpt")), 1)
         self.assertNotIn("What to try next", done.stdout)
+
+    def test_a_stopped_demo_is_gone_on_with_and_a_finished_one_is_replaced(self):
+        model = os.path.join(self.clone, "models", "demo")
+        endings = []
+        for code, arguments in (("130", []), ("0", []), ("0", []), ("130", []), ("0", ["--restart"])):
+            self.write("tinygpt", TINYGPT.replace("exit", '[ "$1" = data ] || exit'), 0o755)
+            self.course("demo", *arguments, TINYGPT_CODE=code)
+            endings.append(self.calls("tinygpt")[-1].split()[-1])
+            os.makedirs(model, exist_ok=True)
+        self.assertEqual(endings, ["models/demo", "--resume", "--overwrite", "--overwrite", "--overwrite"])
 
     def wait_for_training(self):
         for _ in range(400):

@@ -61,7 +61,8 @@ class SetUp(Sandbox):
         self.remove("apt-get")
         done = self.course("demo")
         self.assertEqual(done.returncode, 2)
-        for line in ("sudo apt-get install -y nlohmann-json3-dev libfmt-dev", "sudo dnf install -y json-devel fmt-devel",
+        for line in ("sudo apt-get install -y nlohmann-json3-dev libfmt-dev",
+                     "sudo dnf install -y json-devel fmt-devel",
                      "sudo pacman -S --needed nlohmann-json fmt", "brew install nlohmann-json fmt", "--fetch"):
             self.assertIn(line, done.stderr)
 

@@ -37,8 +37,9 @@ def parser_for(command, description):
 
 def run_demo(root, arguments, times):
     parser = parser_for("demo", "Train a small GPT on tinytales, watch its loss, and read its stories.")
+    parser.add_argument("--restart", action="store_true", help="begin again where an earlier demo was stopped")
     options = parser.parse_args(arguments)
-    return demo.demo(root, options.fetch, times)
+    return demo.demo(root, options.fetch, options.restart, times)
 
 
 def run_test(root, arguments, times):

@@ -1,7 +1,7 @@
 """`./course demo`: builds `tinygpt`, makes the stories, trains on them, and says what to try next."""
 import os
 
-from course import build
+from course import build, setup
 from course.terminal import Failure, heading, paint, run_visible, say
 
 DATA = os.path.join("data", "tinytales")
@@ -21,15 +21,35 @@ def say_next(plan):
     program = os.path.relpath(os.path.join(plan.folder, "bin", "tinygpt"), plan.root)
     heading("What to try next")
     for words, what in (
-            ('generate %s --prompt "Once upon a time"' % MODEL, "another story"),
-            ("generate %s --temperature 1.5" % MODEL, "a wilder one; 0.1 is a cautious one"),
-            ("info %s" % MODEL, "where its parameters and memory go"),
-            ("data shakespeare", "another corpus; then: train --data data/shakespeare"),
+            ("generate --model %s --seed 7" % MODEL, "another story"),
+            ("generate --model %s --temperature 0.5" % MODEL, "a more cautious one; above 1 it gets wild"),
+            ("info %s" % MODEL, "where its parameters and its memory go"),
+            ("data shakespeare", "another corpus; then: train --preset shakespeare"),
+            ("bench", "how close the kernels come to this machine's limit"),
     ):
         say("  %s %s\n      %s" % (program, words, paint(what, "dim")))
 
 
-def demo(root, fetch, times):
+def train_words(root, restart):
+    """The training's words: go on where an earlier demo was stopped, replace the model of one that finished."""
+    stopped = setup.read_json(os.path.join(root, setup.STATE, "demo.json")).get("finished") is False
+    words = ["train", "--preset", "demo", "--data", DATA, "--out", MODEL]
+    if not os.path.exists(os.path.join(root, MODEL)):
+        return words
+    return words + ["--resume" if stopped and not restart else "--overwrite"]
+
+
+def train(plan, restart, times):
+    note = os.path.join(plan.root, setup.STATE, "demo.json")
+    words = train_words(plan.root, restart)
+    setup.write_json(note, {"finished": False})
+    code = run_step(plan, words, times, "train")
+    if code == 0:
+        setup.write_json(note, {"finished": True})
+    return code
+
+
+def demo(root, fetch, restart, times):
     plan = build.make_plan(root, "default", fetch)
     heading("tinygpt: a GPT from nothing, on this machine")
     build.prepare(plan, ("tinygpt",), times)
@@ -37,13 +57,14 @@ def demo(root, fetch, times):
     code = run_step(plan, ["data", "tinytales", "--out", DATA], times, "data")
     if code == 0:
         heading("2. The training: watch the loss approach the floor")
-        code = run_step(plan, ["train", "--preset", "demo", "--data", DATA, "--out", MODEL], times, "train")
+        code = train(plan, restart, times)
     if code == 130:
-        say("\nStopped. What was trained up to the last save is in %s." % MODEL)
+        say("\nStopped. ./course demo goes on from here; ./course demo --restart begins again.")
         times.show()
         return 130
     if code != 0:
-        raise Failure("tinygpt ended with exit code %d; its message is above." % code, code=1)
+        raise Failure("tinygpt ended with exit code %d; its message is above. ./course demo --restart begins again."
+                      % code, code=1)
     say_next(plan)
     times.show()
     return 0

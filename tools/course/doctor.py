@@ -48,7 +48,8 @@ def instruction_sets():
         flags |= set(names.lower().split())
         flags |= {"asimd"} if platform.machine() == "arm64" else set()
     known = (("fma", "FMA"), ("avx2", "AVX2"), ("avx512f", "AVX-512"), ("avx512_vnni", "AVX-512 VNNI"),
-             ("avx_vnni", "AVX-VNNI"), ("amx_tile", "AMX"), ("asimd", "NEON"), ("asimddp", "dot product"), ("sve", "SVE"))
+             ("avx_vnni", "AVX-VNNI"), ("amx_tile", "AMX"), ("asimd", "NEON"), ("asimddp", "dot product"),
+             ("sve", "SVE"))
     return [name for flag, name in known if flag in flags]
 
 

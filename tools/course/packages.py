@@ -14,23 +14,26 @@ INSTALL_LINES = {
     "brew": "brew install %s",
 }
 MINIMUM_GCC = 11
-MINIMUM_CLANG = 14
+MINIMUM_CLANG = 15  # 14 lacks std::source_location
 MINIMUM_CMAKE = (3, 22)
 
 # needed: the build stops without it. Other things are installed along when something needed is missing.
 # header: how a library is recognised by the compiler.
 Requirement = namedtuple("Requirement", "key why needed header apt dnf pacman brew")
 REQUIREMENTS = (
-    Requirement("compiler", "compiles the project (g++ 11 or clang 14, C++20)", True, None, "g++", "gcc-c++", "gcc", "gcc"),
+    Requirement("compiler", "compiles the project (g++ 11 or clang 15, C++20)", True, None,
+                "g++", "gcc-c++", "gcc", "gcc"),
     Requirement("cmake", "configures the build (3.22 or later)", True, None, "cmake", "cmake", "cmake", "cmake"),
     Requirement("ninja", "builds faster than make", False, None, "ninja-build", "ninja-build", "ninja", "ninja"),
     Requirement("make", "builds where ninja is absent", True, None, "make", "make", "make", "make"),
     Requirement("git", "shows what you have changed", False, None, "git", "git", "git", "git"),
-    Requirement("openmp", "runs kernels on every core", True, "omp.h", "libomp-dev", "libomp-devel", "openmp", "libomp"),
+    Requirement("openmp", "runs kernels on every core", True, "omp.h",
+                "libomp-dev", "libomp-devel", "openmp", "libomp"),
     Requirement("eigen", "checks kernels in double precision", True, "Eigen/Core",
                 "libeigen3-dev", "eigen3-devel", "eigen", "eigen"),
     Requirement("catch2", "runs the tests", True, "catch2/", "catch2", "catch-devel", "catch2", "catch2"),
-    Requirement("cli11", "reads command lines", True, "CLI/CLI.hpp", "libcli11-dev", "cli11-devel", "cli11", "cli11"),
+    Requirement("cli11", "reads command lines", True, "CLI/CLI.hpp",
+                "libcli11-dev", "cli11-devel", "cli11", "cli11"),
     Requirement("json", "reads and writes JSON", True, "nlohmann/json.hpp",
                 "nlohmann-json3-dev", "json-devel", "nlohmann-json", "nlohmann-json"),
     Requirement("fmt", "formats text", True, "fmt/core.h", "libfmt-dev", "fmt-devel", "fmt", "fmt"),

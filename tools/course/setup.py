@@ -118,7 +118,7 @@ def install(root, missing):
 
 
 def refuse_old_tools(found):
-    """A tool that is present and too old is for the learner to replace: installing its package again changes nothing."""
+    """A tool that is present and too old is for the learner to replace: installing its package changes nothing."""
     if not found.compiler and found.old_compiler:
         old = found.old_compiler
         raise Failure("%s is %s %d; the project needs g++ %d or clang %d. Install a newer one (g++-12, clang-15) "
@@ -156,5 +156,6 @@ def make_ready(root, fetch=False):
                           % (", ".join(still), explain_by_hand(still)))
     ninja = "ninja" not in found.missing
     if not packages.needed(found.missing):  # what --fetch lets pass is looked at anew each time
-        write_json(stamp_path(root), {"fingerprint": fingerprint(root), "compiler": found.compiler.path, "ninja": ninja})
+        write_json(stamp_path(root),
+                   {"fingerprint": fingerprint(root), "compiler": found.compiler.path, "ninja": ninja})
     return found.compiler.path, ninja
