@@ -16,21 +16,28 @@ constexpr std::int64_t kNormBlock = 1 << 16;
 // Floats that hold one block's sum, which is a double: squares overflow float where norms do not.
 constexpr std::int64_t kFloatsPerSum = 2;
 
-typedef double DoubleVec __attribute__((vector_size(kLanes * sizeof(double))));
+// Half as many lanes, so that a vector of doubles is one register too.
+constexpr int kHalf = kLanes / 2;
+typedef double DoubleVec __attribute__((vector_size(kHalf * sizeof(double))));
+typedef float HalfVec __attribute__((vector_size(kHalf * sizeof(float))));
 
 double sum_of_squares(const float* x, std::int64_t n) {
-  DoubleVec sum0{}, sum1{};
+  constexpr int kSums = 4;  // additions in flight
+  DoubleVec sums[kSums] = {};
   std::int64_t i = 0;
-  for (; i + 2 * kLanes <= n; i += 2 * kLanes) {
-    const DoubleVec x0 = __builtin_convertvector(load(x + i), DoubleVec);
-    const DoubleVec x1 = __builtin_convertvector(load(x + i + kLanes), DoubleVec);
-    sum0 += x0 * x0;
-    sum1 += x1 * x1;
+  for (; i + kSums * kHalf <= n; i += kSums * kHalf) {
+#pragma GCC unroll 4
+    for (int s = 0; s < kSums; ++s) {
+      HalfVec part;
+      std::memcpy(&part, x + i + s * kHalf, sizeof(part));
+      const DoubleVec wide = __builtin_convertvector(part, DoubleVec);
+      sums[s] += wide * wide;
+    }
   }
   double sum = 0;
   for (; i < n; ++i) sum += double{x[i]} * double{x[i]};
-  sum0 += sum1;
-  for (int lane = 0; lane < kLanes; ++lane) sum += sum0[lane];
+  const DoubleVec all = (sums[0] + sums[1]) + (sums[2] + sums[3]);
+  for (int lane = 0; lane < kHalf; ++lane) sum += all[lane];
   return sum;
 }
 
