@@ -1,6 +1,7 @@
 // Attention's forward pass: for every block of queries S^T = K Q^T, a softmax down the columns,
 // O = P V. Of the T x T scores only one block of kQueries columns exists at a time, and only its
 // causal part is computed.
+#include "tinygpt/core/error.h"
 #include "tinygpt/cpu/attention.h"
 
 #include <cmath>
@@ -104,6 +105,7 @@ std::int64_t attention_forward_scratch_size(int T, int HS) {
 
 void attention_forward(float* out, float* lse, const float* qkv, float* scratch, int B, int T,
                        int NH, int NKV, int HS, bool causal) {
+  check(NKV > 0 && NH % NKV == 0, "attention: NH must be a multiple of NKV");
   if (B <= 0 || T <= 0 || NH <= 0) return;
   const std::int64_t heads = std::int64_t{B} * NH, blocks = ceil_div(T, kQueries);
   const int threads = threads_for(heads * T * T / 8 * HS / 8);

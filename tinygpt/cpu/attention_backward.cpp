@@ -1,5 +1,6 @@
 // Attention's backward pass. The probabilities are made anew from the saved lse, a block of
 // queries at a time; five products per block go through the microkernel.
+#include "tinygpt/core/error.h"
 #include "tinygpt/cpu/attention.h"
 #include "tinygpt/cpu/kernels.h"
 
@@ -157,6 +158,7 @@ std::int64_t attention_scratch_size(int /*B*/, int T, int /*NH*/, int /*NKV*/, i
 void attention_backward(float* dqkv, const float* dout, const float* out, const float* lse,
                         const float* qkv, float* scratch, int B, int T, int NH, int NKV, int HS,
                         bool causal) {
+  check(NKV > 0 && NH % NKV == 0, "attention: NH must be a multiple of NKV");
   if (B <= 0 || T <= 0 || NH <= 0) return;
   const std::int64_t tasks = std::int64_t{B} * NKV, blocks = ceil_div(T, kQueries);
   const int group = NH / NKV;
