@@ -1,0 +1,88 @@
+#include "tinygpt/model/folder.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "tinygpt/core/buffer.h"
+#include "tinygpt/core/error.h"
+#include "tinygpt/model/weights.h"
+
+namespace tinygpt {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Everything has been checked; from here on nothing can fail.
+void copy_weights(const WeightFiles& weights, float* values) {
+  std::vector<float> turned;
+  for (const FoundTensor& found : weights.tensors) {
+    const FileTensor& t = found.tensor;
+    const std::span<float> to(values + t.offset, static_cast<std::size_t>(t.size()));
+    if (!t.transposed) {
+      copy_as_float(to, found.view);
+      continue;
+    }
+    turned.resize(to.size());
+    copy_as_float(turned, found.view);
+    for (std::int64_t r = 0; r < t.rows; ++r) {
+      for (std::int64_t c = 0; c < t.cols; ++c) {
+        values[t.offset + r * t.cols + c] = turned[static_cast<std::size_t>(c * t.rows + r)];
+      }
+    }
+  }
+}
+
+void write_tensor(const FileTensor& t, const float* values, const Sink& sink) {
+  const float* from = values + t.offset;
+  if (!t.transposed) {
+    sink(from, static_cast<std::size_t>(t.size()) * sizeof(float));
+    return;
+  }
+  std::vector<float> column(static_cast<std::size_t>(t.rows));
+  for (std::int64_t c = 0; c < t.cols; ++c) {
+    for (std::int64_t r = 0; r < t.rows; ++r) {
+      column[static_cast<std::size_t>(r)] = from[r * t.cols + c];
+    }
+    sink(column.data(), column.size() * sizeof(float));
+  }
+}
+
+}  // namespace
+
+void load_parameters(Gpt<float>& model, const fs::path& folder) {
+  const WeightFiles weights = open_weights(model.layout, model.config, folder);
+  Buffer<float> values(model.layout.total);
+  std::fill_n(values.data(), values.size(), 0.0f);  // the padding between tensors stays zero
+  copy_weights(weights, values.data());
+  model.memory.copy_in(model.params(), values.data(), values.span().size_bytes());
+}
+
+void save_model(const Gpt<float>& model, const fs::path& folder) {
+  std::error_code error;
+  fs::create_directories(folder, error);
+  check(fs::is_directory(folder),
+        [&] { return fmt::format("{}: cannot be made a folder", folder.string()); });
+  Buffer<float> values(model.layout.total);
+  model.memory.copy_out(values.data(), model.params(), values.span().size_bytes());
+  save_tensors(model.layout, model.config, values.data(), folder / "model.safetensors");
+  write_model_config(model.config, folder);
+}
+
+void save_tensors(const ParameterLayout& layout, const GptConfig& config, const float* values,
+                  const fs::path& file) {
+  std::vector<TensorSource> sources;
+  for (const FileTensor& t : file_tensors(layout, config)) {
+    sources.push_back(
+        {t.name, t.shape, [t, values](const Sink& sink) { write_tensor(t, values, sink); }});
+  }
+  write_safetensors(file, sources, {{"format", "pt"}});  // transformers insists on a format
+}
+
+void load_tensors(const ParameterLayout& layout, const GptConfig& config, float* values,
+                  const fs::path& file) {
+  copy_weights(open_weight_file(layout, config, file), values);
+}
+
+}  // namespace tinygpt
