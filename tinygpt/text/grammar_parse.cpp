@@ -18,6 +18,13 @@ std::string_view trimmed(std::string_view s) {
   return s.substr(first, s.find_last_not_of(" \t\r") - first + 1);
 }
 
+bool is_name(std::string_view s) {
+  return !s.empty() && std::all_of(s.begin(), s.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '_';
+  });
+}
+
 // The file while it is read. Rules are referred to by name until all are known.
 struct Parser {
   std::string_view file;
@@ -167,6 +174,7 @@ struct Parser {
       rule.alternatives.push_back(alternative(body.substr(start, i - start)));
       start = i + 1;
     }
+    need(rule.alternatives.size() > 1, "a choice needs at least two texts: [one|two]");
     GrammarPiece piece;
     piece.kind = GrammarPiece::Kind::rule;
     piece.rule = static_cast<int>(grammar.rules.size());
@@ -208,6 +216,27 @@ struct Parser {
     last.rows.push_back(std::move(row));
   }
 
+  // "[name]" or "[name] start", which no alternative can look like: a choice has a "|".
+  static bool is_header(std::string_view text) {
+    const auto close = text.find_first_of("]|{");
+    if (text.front() != '[' || close == std::string_view::npos || text[close] != ']') return false;
+    const std::string_view behind = trimmed(text.substr(close + 1));
+    return behind.empty() || behind == "start";
+  }
+
+  int start_rule(std::string_view text) {
+    GrammarRule made;
+    made.name = text.substr(1, text.find(']') - 1);
+    made.line = line;
+    made.is_start = text.back() != ']';
+    need(is_name(made.name), "write [rule], of letters, digits, - and _");
+    for (const GrammarRule& other : grammar.rules) {
+      if (other.name == made.name) fail(fmt::format("rule [{}] is there already", made.name));
+    }
+    grammar.rules.push_back(std::move(made));
+    return static_cast<int>(grammar.rules.size()) - 1;
+  }
+
   void read(std::string_view text) {
     int rule = -1;  // the rule that lines belong to; -1: the last table
     while (!text.empty()) {
@@ -219,16 +248,8 @@ struct Parser {
       if (content.front() == '<') {
         start_table(content);
         rule = -1;
-      } else if (content.front() == '[' && content.find_first_of(" |{") == std::string_view::npos) {
-        need(content.size() > 2 && content.back() == ']', "write [rule]");
-        GrammarRule made;
-        made.name = content.substr(1, content.size() - 2);
-        made.line = line;
-        for (const GrammarRule& other : grammar.rules) {
-          if (other.name == made.name) fail(fmt::format("rule [{}] is there already", made.name));
-        }
-        rule = static_cast<int>(grammar.rules.size());
-        grammar.rules.push_back(std::move(made));
+      } else if (is_header(content)) {
+        rule = start_rule(content);
       } else if (rule >= 0) {
         std::string_view body = content;
         GrammarAlternative made;
@@ -315,25 +336,76 @@ struct Parser {
     }
   }
 
-  // Every named rule that no other rule refers to is a place to start from.
+  // Texts begin with the rules that are marked so; where none is, with those that no rule refers
+  // to. Whatever texts cannot reach is a mistake in the file.
   void check_from_starts() {
-    std::vector<bool> referred(grammar.rules.size(), false);
-    for (const GrammarRule& rule : grammar.rules) {
-      for (const GrammarAlternative& a : rule.alternatives) {
-        for (const GrammarPiece& p : a.pieces) {
-          if (p.kind == GrammarPiece::Kind::rule) referred[static_cast<std::size_t>(p.rule)] = true;
-        }
-      }
-    }
+    const bool marked = std::any_of(grammar.rules.begin(), grammar.rules.end(),
+                                    [](const GrammarRule& rule) { return rule.is_start; });
+    const std::vector<bool> referred = referred_rules();
     bool any = false;
     for (std::size_t i = 0; i < grammar.rules.size(); ++i) {
-      if (referred[i]) continue;
+      GrammarRule& rule = grammar.rules[i];
+      if (!marked && !referred[i]) rule.is_start = true;
+      line = rule.line;
+      if (!rule.is_start && !referred[i]) {
+        fail(fmt::format("nothing refers to rule [{}]: remove it, or write [{}] start", rule.name,
+                         rule.name));
+      }
+      if (!rule.is_start) continue;
       std::vector<int> path;
       check_rule(static_cast<int>(i), Bound(grammar.variables.size()), path);
       any = true;
     }
-    if (!any)
-      throw Error(fmt::format("{}: every rule is reached from another: none can start", file));
+    if (!any) {
+      throw Error(fmt::format("{}: none can start: write [rule] start above a rule", file));
+    }
+  }
+
+  std::vector<bool> referred_rules() const {
+    std::vector<bool> referred(grammar.rules.size(), false);
+    for_each_piece([&](const GrammarPiece& piece) {
+      if (piece.kind == GrammarPiece::Kind::rule) {
+        referred[static_cast<std::size_t>(piece.rule)] = true;
+      }
+    });
+    return referred;
+  }
+
+  void check_tables_are_used() {
+    std::vector<bool> used(grammar.tables.size(), false);
+    for_each_piece([&](const GrammarPiece& piece) {
+      if (piece.kind == GrammarPiece::Kind::bind)
+        used[static_cast<std::size_t>(piece.table)] = true;
+    });
+    for (std::size_t i = 0; i < used.size(); ++i) {
+      if (used[i]) continue;
+      throw Error(fmt::format("{}: nothing chooses from table <{}>: remove it", file,
+                              grammar.tables[i].name));
+    }
+  }
+
+  template <class F>
+  void for_each_piece(F&& f) const {
+    for (const GrammarRule& rule : grammar.rules) {
+      for (const GrammarAlternative& a : rule.alternatives) {
+        for (const GrammarPiece& piece : a.pieces) f(piece);
+      }
+    }
+  }
+
+  void resolve_columns() {
+    for (GrammarRule& rule : grammar.rules) {
+      for (GrammarAlternative& a : rule.alternatives) {
+        for (GrammarPiece& piece : a.pieces) {
+          if (piece.kind != GrammarPiece::Kind::field) continue;
+          for (const GrammarTable& t : grammar.tables) {
+            const auto at = std::find(t.columns.begin(), t.columns.end(), piece.column);
+            piece.column_in.push_back(
+                at == t.columns.end() ? -1 : static_cast<int>(at - t.columns.begin()));
+          }
+        }
+      }
+    }
   }
 };
 
@@ -345,6 +417,8 @@ Grammar parse_grammar(std::string_view text, std::string_view file_name) {
   parser.read(text);
   parser.resolve();
   parser.check_from_starts();
+  parser.check_tables_are_used();
+  parser.resolve_columns();
   return std::move(parser.grammar);
 }
 
