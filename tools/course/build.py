@@ -12,7 +12,7 @@ from course.terminal import Failure, must_run, say
 
 MEMORY_PER_JOB = 1.5 * 2**30  # bytes: what the compiler takes for the largest test
 
-# preset: its name. folder: where it is built. fetch: whether sources of missing libraries may be downloaded.
+# fetch: whether CMake may download the sources of missing libraries. strict: whether warnings are errors.
 Plan = namedtuple("Plan", "root preset folder fetch strict")
 
 
@@ -91,7 +91,6 @@ def configure_command(plan, compiler, ninja):
         command.append("-DCMAKE_COMPILE_WARNING_AS_ERROR=ON")
     if sys.platform == "darwin" and os.path.isdir("/opt/homebrew/opt/libomp"):
         command.append("-DOpenMP_ROOT=/opt/homebrew/opt/libomp")
-    command.append("-DTINYGPT_FETCH=%s" % ("ON" if plan.fetch else "OFF"))
     return command
 
 
