@@ -4,7 +4,6 @@ import contextlib
 import glob
 import io
 import os
-import time
 import unittest
 from unittest import mock
 
@@ -90,13 +89,15 @@ class SetUp(Sandbox):
         self.course("test")
         self.assertIn("-G Unix Makefiles", self.calls("cmake --preset")[0])
 
-    def test_a_second_run_only_builds_and_takes_under_a_second(self):
+    def test_a_second_run_only_builds_and_takes_under_a_second_of_processor_time(self):
         self.course("test")
         self.calls()
-        begin = time.monotonic()
+        before = os.times()
         self.course("test")
-        self.assertLess(time.monotonic() - begin, 1.0)
-        self.assertEqual([call.split()[0:2] for call in self.calls()][0], ["cmake", "--build"])
+        after = os.times()
+        spent = after.children_user + after.children_system - before.children_user - before.children_system
+        self.assertLess(spent, 1.0)  # not the clock's time, which other tests running at once would stretch
+        self.assertEqual([call.split()[:2] for call in self.calls()][0], ["cmake", "--build"])
 
     def test_what_was_found_is_looked_for_again_after_a_failed_build(self):
         self.course("test")
@@ -125,6 +126,14 @@ class SetUp(Sandbox):
         line = self.calls("cmake --preset")[0]
         self.assertIn("-DCMAKE_COMPILE_WARNING_AS_ERROR=ON", line)
         self.assertIn("build/default-ci ", line)
+
+    def test_presets_for_clang_find_it_by_number_or_say_what_to_install(self):
+        done = self.course("test", "--preset", "tsan")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("sudo apt-get install -y clang libomp-dev", done.stderr)
+        self.stub("clang++-17", 'echo "#define __clang_major__ 17"')
+        self.assertEqual(self.course("test", "--preset", "tsan").returncode, 0)
+        self.assertIn("clang++-17", self.calls("cmake --preset")[0])
 
     def test_an_unknown_preset_is_refused_with_the_list_of_presets(self):
         done = self.course("test", "--preset", "fast")

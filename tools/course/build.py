@@ -7,7 +7,7 @@ import shutil
 import sys
 from collections import namedtuple
 
-from course import setup
+from course import packages, setup
 from course.terminal import Failure, must_run, say
 
 MEMORY_PER_JOB = 1.5 * 2**30  # bytes: what the compiler takes for the largest test
@@ -79,12 +79,20 @@ def clear_cache(folder):
     shutil.rmtree(os.path.join(folder, "CMakeFiles"), ignore_errors=True)
 
 
+def find_clang(plan):
+    """Clang for the presets that need it, under whichever name it is installed."""
+    for name in ["clang++"] + ["clang++-%d" % n for n in range(30, packages.MINIMUM_CLANG - 1, -1)]:
+        path = shutil.which(name)
+        if path and packages.good_enough(packages.identify_compiler(path)):
+            return path
+    raise Failure("The preset '%s' needs clang %d or later: sudo apt-get install -y clang libomp-dev"
+                  % (plan.preset, packages.MINIMUM_CLANG))
+
+
 def configure_command(plan, compiler, ninja):
-    cmake = shutil.which("cmake")
-    command = [cmake, "--preset", plan.preset, "-B", plan.folder]
+    command = [shutil.which("cmake"), "--preset", plan.preset, "-B", plan.folder]
     command += ["-G", "Ninja" if ninja else "Unix Makefiles"]
-    if "CMAKE_CXX_COMPILER" not in preset_text(plan):
-        command.append("-DCMAKE_CXX_COMPILER=" + compiler)
+    command.append("-DCMAKE_CXX_COMPILER=" + (find_clang(plan) if "clang++" in preset_text(plan) else compiler))
     if shutil.which("ccache"):
         command.append("-DCMAKE_CXX_COMPILER_LAUNCHER=ccache")
     if plan.strict:
@@ -120,8 +128,7 @@ def configure(plan, compiler, ninja):
 
 
 def compile_targets(plan, targets=()):
-    cmake = shutil.which("cmake")
-    command = [cmake, "--build", plan.folder, "--parallel", str(jobs())]
+    command = [shutil.which("cmake"), "--build", plan.folder, "--parallel", str(jobs())]
     if targets:
         command += ["--target"] + list(targets)
     title = "Building (%s)" % plan.preset
