@@ -8,12 +8,10 @@
 #include <unordered_set>
 #include <vector>
 
+#include "tinygpt/text/corpus.h"
 #include "tinygpt/text/grammar.h"
 
 namespace tinygpt {
-
-// Between stories, and where generation stops.
-inline constexpr std::string_view kEndOfText = "<|endoftext|>";
 
 // The grammar that was compiled into the program: datasets/tinytales.grammar.
 std::string_view tinytales_grammar_text();
