@@ -6,10 +6,10 @@ endif()
 
 set(TINYGPT_DOWNLOADS ${CMAKE_SOURCE_DIR}/build/downloads CACHE PATH "Where downloaded sources are kept")
 
-# tinygpt_download(RESULT URL SHA256 PACKAGES): the path of the archive, downloaded once and shared by all presets.
-function(tinygpt_download result url sha256 packages)
-  string(MAKE_C_IDENTIFIER ${url} file)
-  set(file ${TINYGPT_DOWNLOADS}/${file})
+# tinygpt_download(RESULT NAME URL SHA256 PACKAGES): the path of the archive, downloaded once and shared by all presets.
+function(tinygpt_download result name url sha256 packages)
+  string(REGEX REPLACE ".*/" "" file ${url})
+  set(file ${TINYGPT_DOWNLOADS}/${name}-${file})
   set(${result} ${file} PARENT_SCOPE)
   if(EXISTS ${file})
     file(SHA256 ${file} found)
@@ -47,7 +47,7 @@ endfunction()
 macro(tinygpt_fetch name url sha256 packages subfolder)
   string(TOUPPER ${name} tinygpt_upper)
   if(NOT FETCHCONTENT_SOURCE_DIR_${tinygpt_upper})
-    tinygpt_download(tinygpt_archive ${url} ${sha256} "${packages}")
+    tinygpt_download(tinygpt_archive ${name} ${url} ${sha256} "${packages}")
   endif()
   FetchContent_Declare(${name} URL ${tinygpt_archive} URL_HASH SHA256=${sha256} SOURCE_SUBDIR ${subfolder})
   # Other people's code is built without our warnings and outside our tests.
