@@ -163,7 +163,11 @@ GptConfig read_llama(const Fields& f) {
 json token_or_null(int token) { return token < 0 ? json() : json(token); }
 
 // The shortest decimal that is this float: 1e-05, not 9.999999747378752e-06; never an integer.
-json decimal(float value) { return json::parse(fmt::format("{:#}", value)); }
+json decimal(float value) {
+  const std::string digits = fmt::format("{}", value);
+  const bool is_whole = digits.find_first_of(".e") == std::string::npos;
+  return json::parse(is_whole ? digits + ".0" : digits);
+}
 
 nlohmann::ordered_json config_of_gpt2(const GptConfig& c) {
   nlohmann::ordered_json j;
