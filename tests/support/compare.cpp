@@ -3,6 +3,10 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <cstdint>
+
+#include "tests/support/random_values.h"
+#include "tinygpt/core/error.h"
 
 namespace tinygpt::test {
 namespace {
@@ -14,56 +18,77 @@ std::string coordinates(std::size_t index, const Shape& shape) {
     place[axis] = index % size;
     index /= size;
   }
-  std::string text = "[";
+  std::string text;
   for (std::size_t axis = 0; axis < shape.size(); ++axis) {
     text += fmt::format("{}{}={}", axis > 0 ? ", " : "", shape[axis].name, place[axis]);
   }
-  return text + "]";
+  return "[" + text + "]";
 }
 
 std::string shape_text(const Shape& shape) {
   std::string text;
-  for (const Axis& axis : shape) text += fmt::format(" {}={}", axis.name, axis.size);
+  for (const Axis& axis : shape) text += fmt::format("{} {}, ", axis.size, axis.name);
   return text;
 }
 
-}  // namespace
+std::int64_t shape_size(const Shape& shape) {
+  std::int64_t size = 1;
+  for (const Axis& axis : shape) size *= axis.size;
+  return size;
+}
 
-std::string difference(const std::string& what, std::span<const float> actual,
-                       const std::vector<double>& expected, const Shape& shape,
-                       const Tolerance& tolerance) {
-  if (actual.size() != expected.size()) {
-    return fmt::format("{}: {} values, expected {}", what, actual.size(), expected.size());
-  }
+// The error that each value may have.
+Values allowances(const Values& expected, const Tolerance& tolerance) {
   double scale = tolerance.scale;
   if (scale == 0) {
     for (const double e : expected) {
       if (std::isfinite(e)) scale = std::max(scale, std::abs(e));
     }
   }
-  constexpr double kEps = 1.1920929e-7;
-  const double allowed =
-      tolerance.factor * kEps * std::sqrt(std::max(tolerance.terms, 1.0)) * scale;
+  const double share =
+      tolerance.factor * tolerance.epsilon * std::sqrt(std::max(tolerance.terms, 1.0));
+  Values allowed(expected.size(), share * scale);
+  for (std::size_t i = 0; i < tolerance.magnitudes.size(); ++i) {
+    allowed[i] = share * tolerance.magnitudes[i];
+  }
+  // Below the smallest normal number, processors may round to zero.
+  for (double& a : allowed) a += std::numeric_limits<float>::min();
+  return allowed;
+}
+
+double error_of(double actual, double expected) {
+  if (actual == expected) return 0;
+  const double error = std::abs(actual - expected);
+  return std::isnan(error) ? std::numeric_limits<double>::infinity() : error;
+}
+
+}  // namespace
+
+std::string difference(const std::string& what, std::span<const float> actual,
+                       const Values& expected, const Shape& shape, const Tolerance& tolerance) {
+  const auto count = static_cast<std::size_t>(shape_size(shape));
+  const bool fits = tolerance.magnitudes.empty() || tolerance.magnitudes.size() == count;
+  check(expected.size() == count && actual.size() == count && fits, [&] {
+    return fmt::format("{}: the test itself is wrong: {} values in the shape, {} expected, {} here",
+                       what, count, expected.size(), actual.size());
+  });
+  const Values allowed = allowances(expected, tolerance);
   std::size_t wrong = 0, first = 0, worst = 0;
-  double worst_error = -1;
-  for (std::size_t i = 0; i < expected.size(); ++i) {
-    const double a = actual[i], e = expected[i];
-    double error = a == e || (std::isnan(a) && std::isnan(e)) ? 0.0 : std::abs(a - e);
-    if (std::isnan(error)) error = INFINITY;  // one of them is NaN, or infinities disagree
-    if (error > allowed) {
-      if (wrong == 0) first = i;
-      ++wrong;
-    }
-    if (error > worst_error) worst = i, worst_error = error;
+  double worst_share = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    const double error = error_of(actual[i], expected[i]);
+    if (error <= allowed[i]) continue;  // false, too, when the oracle or its bound is NaN
+    if (wrong++ == 0) first = worst = i;
+    if (error / allowed[i] > worst_share) worst = i, worst_share = error / allowed[i];
   }
   if (wrong == 0) return "";
-  return fmt::format(
-      "{} ({} ): {} of {} values are wrong; first {}: expected {:.8g}, is {:.8g}; worst {}: "
-      "expected "
-      "{:.8g}, is {:.8g}, off by {:.3g} where {:.3g} is allowed",
-      what, shape_text(shape), wrong, expected.size(), coordinates(first, shape), expected[first],
-      actual[first], coordinates(worst, shape), expected[worst], actual[worst], worst_error,
-      allowed);
+  const auto at = [&](std::size_t i) {
+    return fmt::format("{}: expected {:.8g}, is {:.8g} (allowed: +- {:.2g})", coordinates(i, shape),
+                       expected[i], actual[i], allowed[i]);
+  };
+  return fmt::format("{} ({}seed {}): {} of {} values are wrong; first {}{}", what,
+                     shape_text(shape), test_seed(), wrong, count, at(first),
+                     worst == first ? "" : "; worst " + at(worst));
 }
 
 }  // namespace tinygpt::test

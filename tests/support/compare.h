@@ -1,11 +1,14 @@
 // The one comparator of the project.
 #pragma once
 
+#include <limits>
 #include <span>
 #include <string>
 #include <vector>
 
 namespace tinygpt::test {
+
+using Values = std::vector<double>;
 
 // The axes of a tensor, for messages: {{"b", 2}, {"t", 7}, {"c", 16}}.
 struct Axis {
@@ -14,19 +17,22 @@ struct Axis {
 };
 using Shape = std::vector<Axis>;
 
-// How far off a result may be. The error of a float sum of K terms grows like eps * sqrt(K) times
-// the size of the terms (eps * K at worst); `scale` is the size of a result's terms.
+// How far off a result may be:  factor * epsilon * sqrt(terms) * (size of the terms).
+//
+// A sum of K rounded terms is off by about epsilon * sqrt(K) * sum |terms|, as long as roundings
+// have no preferred direction. What `sum |terms|` is, the oracle knows best.
 struct Tolerance {
-  double terms = 1;   // K, the length of the longest sum behind a value
-  double scale = 0;   // size of the terms; 0: the largest expected magnitude
-  double factor = 8;  // headroom: how many roundings a term goes through
+  double terms = 1;        // K, the length of the longest sum behind a value
+  double scale = 0;        // sum |terms| of the largest value; 0: the largest expected magnitude
+  double factor = 8;       // how many roundings a term goes through
+  Values magnitudes = {};  // sum |terms| of each value; where given, scale is not used
+  double epsilon = std::numeric_limits<float>::epsilon();  // of the type that is tested
 };
 
-// Empty when every value is close enough; otherwise what is wrong, in one line: how many, the first
-// wrong index in logical coordinates with expected and actual, and the worst. NaN never passes,
-// unless NaN is expected.
+// Empty when every value is close enough. Otherwise one line: how many are wrong, the first and the
+// worst of them by logical coordinates, expected, actual, and what was allowed. NaN never passes,
+// on either side; an infinity passes only where the same one is expected.
 std::string difference(const std::string& what, std::span<const float> actual,
-                       const std::vector<double>& expected, const Shape& shape,
-                       const Tolerance& tolerance);
+                       const Values& expected, const Shape& shape, const Tolerance& tolerance);
 
 }  // namespace tinygpt::test

@@ -4,9 +4,9 @@
 #include <functional>
 #include <vector>
 
-namespace tinygpt::test {
+#include "tests/support/compare.h"
 
-using Values = std::vector<double>;
+namespace tinygpt::test {
 
 // A formula: its inputs to its output, each as one flat array.
 using Formula = std::function<Values(const std::vector<Values>& inputs)>;

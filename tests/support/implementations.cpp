@@ -5,6 +5,10 @@
 
 namespace tinygpt::test {
 
-std::vector<Implementation> implementations() { return {{"ref", ref::ops()}, {"cpu", cpu::ops()}}; }
+std::vector<Implementation> implementations() {
+  return {{.name = "ref", .ops = ref::ops()}, {.name = "cpu", .ops = cpu::ops()}};
+}
+
+std::vector<Skipped> skipped_implementations() { return {}; }
 
 }  // namespace tinygpt::test

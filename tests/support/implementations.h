@@ -8,11 +8,22 @@
 
 namespace tinygpt::test {
 
+// Where an implementation runs, as reports name it. What cannot run here is no Implementation: it
+// is listed as skipped, and why.
+enum class Device { host, emulated, gpu };
+
 struct Implementation {
   std::string name;
   Ops<float> ops;
+  Device device = Device::host;
+  Memory memory = host_memory();
 };
 
 std::vector<Implementation> implementations();
+
+struct Skipped {
+  std::string name, why;
+};
+std::vector<Skipped> skipped_implementations();
 
 }  // namespace tinygpt::test
