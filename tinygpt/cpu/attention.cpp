@@ -1,8 +1,8 @@
 // Attention's forward pass: for every block of queries S^T = K Q^T, a softmax down the columns,
 // O = P V. Of the T x T scores only one block of kQueries columns exists at a time, and only its
 // causal part is computed.
-#include "tinygpt/core/error.h"
 #include "tinygpt/cpu/attention.h"
+#include "tinygpt/core/error.h"
 
 #include <cmath>
 #include <limits>

@@ -40,11 +40,11 @@ WordVec multiply(WordVec a, std::uint64_t factor) {
 // Lanes alternate between a and b, from lane First of each on.
 template <int First, std::size_t... I>
 UintVec interleave(WordVec a, WordVec b, std::index_sequence<I...>) {
-  typedef std::int64_t Indices __attribute__((vector_size(sizeof(WordVec))));
 #if defined(__clang__)
   return bit_cast_vec<UintVec>(
       __builtin_shufflevector(a, b, (First + I / 2 + (I % 2) * kCounters)...));
 #else
+  typedef std::int64_t Indices __attribute__((vector_size(sizeof(WordVec))));
   return bit_cast_vec<UintVec>(
       __builtin_shuffle(a, b, Indices{std::int64_t(First + I / 2 + (I % 2) * kCounters)...}));
 #endif

@@ -15,7 +15,8 @@ namespace {
 // Depth of one pass of the microkernel. A panel of B (24 KB at 8 lanes) and one of A (9 KB) meet
 // in the level-1 cache.
 constexpr std::int64_t kPassDepth = 384;
-// Rows of a task's block of A: 16 tiles, at kPassDepth within half of a 512 KB level-2 cache.
+// Rows of a task's block of A: 8 tiles, 74 KB at kPassDepth and 8 lanes, small beside a level-2
+// cache. Twice or half as many measured the same; fewer rows share out more evenly.
 constexpr std::int64_t kTaskRows = 8 * kTileRows;
 // The packed block of B that all threads share: 4 MB of the level-3 cache, whatever the matrix.
 constexpr std::int64_t kSharedDepth = 6 * kPassDepth;
@@ -23,7 +24,7 @@ constexpr std::int64_t kSharedFloats = std::int64_t{1} << 20;
 // A task's columns shrink to this when there are few rows to share out; fewer would repeat the
 // packing of A too often.
 constexpr std::int64_t kLeastTaskColumns = 8 * kTileColumns;
-constexpr std::int64_t kPageFloats = 1024, kLineFloats = 16;
+constexpr std::int64_t kPageFloats = 1024;
 // Rows of B that a thread packs at a time.
 constexpr std::int64_t kPackDepth = 64;
 // Tasks a thread should find, so that the last one to finish keeps the others waiting only briefly.
@@ -138,32 +139,10 @@ void multiply_tile(const Gemm& p, const Pass& pass, const RowsOfA& a, const floa
 }
 
 // Where rows lie contiguous along the depth, the microkernel reads six streams that the hardware
-// fetches ahead; packing them first took 5% of the time. Rows whose distance is a multiple of a
-// page compete for the same places in the cache, so those are packed, as are columns.
+// fetches ahead; packing them first took 2 to 5% of the time. Rows whose distance is a multiple of
+// a page compete for the same places in the cache, so those are packed, as are columns.
 bool reads_in_place(const MatrixView& a) {
   return a.column_step == 1 && a.row_step % kPageFloats != 0;
-}
-
-// The part of A that this thread packs next.
-struct Ahead {
-  const MatrixView& a;
-  std::int64_t row, row_end;
-  std::int64_t k, k_end;
-};
-
-// Fetches the share of it that belongs to one of the panels multiplied meanwhile. A's columns come
-// in runs of a few lines, each on another page, which the hardware does not foresee: waiting for
-// them took GAIN of the weight gradient's time.
-void fetch(const Ahead& next, std::int64_t j, std::int64_t columns) {
-  if (next.a.row_step != 1) return;
-  const std::int64_t steps = ceil_div((next.k_end - next.k) * kTileColumns, columns);
-  const std::int64_t first = next.k + j / kTileColumns * steps;
-  for (std::int64_t k = first; k < std::min(first + steps, next.k_end); ++k) {
-    const float* run = next.a.data + k * next.a.column_step;
-    for (std::int64_t i = next.row; i < next.row_end; i += kLineFloats) {
-      __builtin_prefetch(run + i, 0, 2);
-    }
-  }
 }
 
 // Rows [row, row_end) times columns [column, column_end) of the shared block, all of its depth.
@@ -178,10 +157,7 @@ void run_task(const Gemm& p, const Blocking& cut, const SharedBlock& block, std:
     const MatrixView rows_of_a{p.a.data + row * p.a.row_step + (block.k + k) * p.a.column_step,
                                p.a.row_step, p.a.column_step};
     if (!in_place) pack<kTileRows>(packed_a, rows_of_a, row_end - row, depth);
-    const Ahead ahead{p.a, row, row_end, block.k + k + depth,
-                      std::min(block.k + k + depth + cut.pass_depth, block.k + block.depth)};
     for (std::int64_t j = column; j < column_end; j += kTileColumns) {
-      if (!in_place) fetch(ahead, j - column, column_end - column);
       const float* b = block.packed + (j - block.column) * block.depth + k * kTileColumns;
       const int width = static_cast<int>(std::min<std::int64_t>(kTileColumns, column_end - j));
       for (std::int64_t i = row; i < row_end; i += kTileRows) {
