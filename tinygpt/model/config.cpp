@@ -1,8 +1,10 @@
 #include "tinygpt/model/config.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <cmath>
+#include <span>
 
 #include "tinygpt/core/error.h"
 
@@ -77,8 +79,8 @@ GptConfig llama(int vocab_size, int context, int layers, int heads, int kv_heads
   return c;
 }
 
-// What `name` means; names() lists them all, in the order of size within a family.
-const Shape* find_shape(std::string_view name, std::string* names) {
+// In the order of size within a family.
+std::span<const Shape> all_shapes() {
   static const Shape shapes[] = {
       {"demo", gpt2(512, 256, 4, 4, 192)},
       {"nano-cpu", gpt2(256, 64, 4, 4, 128)},
@@ -92,11 +94,7 @@ const Shape* find_shape(std::string_view name, std::string* names) {
       {"llama-42m", llama(32000, 1024, 8, 8, 8, 512, 1376)},
       {"llama-110m", llama(32000, 1024, 12, 12, 12, 768, 2048)},
   };
-  for (const Shape& shape : shapes) {
-    if (name == shape.name) return &shape;
-    *names += names->empty() ? shape.name : fmt::format(", {}", shape.name);
-  }
-  return nullptr;
+  return shapes;
 }
 
 }  // namespace
@@ -124,11 +122,17 @@ void check_config(const GptConfig& c) {
 }
 
 GptConfig named_config(std::string_view name) {
-  std::string names;
-  const Shape* shape = find_shape(name, &names);
-  check(shape != nullptr,
-        [&] { return fmt::format("no model shape is called '{}'; there are: {}", name, names); });
-  return shape->config;
+  for (const Shape& shape : all_shapes()) {
+    if (name == shape.name) return shape.config;
+  }
+  throw Error(fmt::format("no model shape is called '{}'; there are: {}", name,
+                          fmt::join(config_names(), ", ")));
+}
+
+std::vector<std::string> config_names() {
+  std::vector<std::string> names;
+  for (const Shape& shape : all_shapes()) names.emplace_back(shape.name);
+  return names;
 }
 
 }  // namespace tinygpt

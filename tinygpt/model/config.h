@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace tinygpt {
 
@@ -42,5 +43,8 @@ void check_config(const GptConfig& config);
 // "llama-15m"... The vocabulary is the caller's to set. Throws Error, listing the names, on an
 // unknown one.
 GptConfig named_config(std::string_view name);
+
+// All names, in the order of size within a family.
+std::vector<std::string> config_names();
 
 }  // namespace tinygpt
