@@ -103,6 +103,15 @@ class Manners(Sandbox):
         self.assertNotIn("\033", output)
         self.assertNotIn("\r", output)
 
+    def test_doctor_reads_the_toolkit_and_the_graphics_card(self):
+        self.stub("nvcc", 'echo "Cuda compilation tools, release 12.4, V12.4.131"')
+        self.stub("nvidia-smi", 'echo "NVIDIA H100 80GB HBM3, 9.0, 550.54.15, 81559 MiB"')
+        output = self.course("doctor").stdout
+        self.assertIn("12.4 (%s/nvcc)" % self.bin, output)
+        self.assertIn("NVIDIA H100 80GB HBM3, 81559 MiB, sm_90, driver 550.54.15", output)
+        self.stub("nvidia-smi", "echo 'NVIDIA-SMI has failed'; exit 9")
+        self.assertIn("no NVIDIA driver answers", self.course("doctor").stdout)
+
     def test_doctor_names_what_is_missing_and_what_to_type(self):
         self.assertEqual(self.course("doctor").returncode, 0)
         self.write("missing", "missing:fmt\n")
