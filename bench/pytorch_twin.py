@@ -68,7 +68,8 @@ def main():
     groups = [{"params": decay, "weight_decay": 0.1}, {"params": rest, "weight_decay": 0.0}]
     # The fused optimizer is PyTorch's fastest on a CPU.
     optimizer = torch.optim.AdamW(groups, lr=1e-4, betas=(0.9, 0.95), fused=True)
-    tokens = torch.randint(a.vocabulary, (a.batch, a.context + 1))
+    text = torch.randint(a.vocabulary, (a.batch, a.context + 1))
+    tokens, targets = text[:, :-1].contiguous(), text[:, 1:].contiguous()
 
     print(json.dumps({"version": torch.__version__.split("+")[0]}), flush=True)
     for line in sys.stdin:
@@ -76,7 +77,7 @@ def main():
             break
         start = time.perf_counter()
         optimizer.zero_grad(set_to_none=True)
-        loss = model(tokens[:, :-1], tokens[:, 1:])
+        loss = model(tokens, targets)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
