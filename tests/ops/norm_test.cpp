@@ -1,6 +1,7 @@
-#include <cmath>
-
-#include "tests/support/operator_case.h"
+#include "tests/ops/equations.h"
+#include "tests/support/catch.h"
+#include "tests/support/random_values.h"
+#include "tests/support/sandbox.h"
 
 using namespace tinygpt;
 using namespace tinygpt::test;
@@ -10,39 +11,22 @@ namespace {
 struct Size {
   int N, C;
 };
-const std::vector<Size> kSizes = {{1, 1}, {1, 2}, {3, 7}, {2, 16}, {5, 17}, {4, 33}, {9, 64}};
 
-// [x, weight, bias] to out, row by row as the equation says.
-Formula layernorm_formula(int N, int C, double eps) {
-  return [=](const std::vector<Values>& in) {
-    Values out(in[0].size());
-    for (int n = 0; n < N; ++n) {
-      const double* x = &in[0][static_cast<std::size_t>(n) * C];
-      double mean = 0, var = 0;
-      for (int c = 0; c < C; ++c) mean += x[c] / C;
-      for (int c = 0; c < C; ++c) var += (x[c] - mean) * (x[c] - mean) / C;
-      for (int c = 0; c < C; ++c) {
-        out[static_cast<std::size_t>(n) * C + c] =
-            (x[c] - mean) / std::sqrt(var + eps) * in[1][c] + in[2][c];
-      }
-    }
-    return out;
-  };
+// The last ones have enough rows for several threads and for partial sums over chunks of rows.
+const std::vector<Size> kSizes = {{0, 5},  {1, 1},  {1, 2},  {3, 7},    {2, 16},   {5, 17},
+                                  {4, 33}, {9, 64}, {65, 8}, {97, 129}, {17, 300}, {300, 257}};
+
+// Means that are not zero, since a mistake about the mean hides where it is.
+std::vector<Values> random_inputs(const Size& size) {
+  return {random_values(std::int64_t{size.N} * size.C, 1, 3.0, 2.0), random_values(size.C, 2),
+          random_values(size.C, 3)};
 }
 
-Formula rmsnorm_formula(int N, int C, double eps) {
-  return [=](const std::vector<Values>& in) {
-    Values out(in[0].size());
-    for (int n = 0; n < N; ++n) {
-      const double* x = &in[0][static_cast<std::size_t>(n) * C];
-      double squares = 0;
-      for (int c = 0; c < C; ++c) squares += x[c] * x[c] / C;
-      for (int c = 0; c < C; ++c) {
-        out[static_cast<std::size_t>(n) * C + c] = x[c] / std::sqrt(squares + eps) * in[1][c];
-      }
-    }
-    return out;
-  };
+// As large as the variance below, so that eps outside of the root would show; and as usual.
+const std::vector<float> kEps = {1e-5f, 0.5f};
+
+Tolerance within(const Exact& expected, double terms) {
+  return {.terms = terms, .magnitudes = expected.magnitude};
 }
 
 }  // namespace
@@ -50,114 +34,133 @@ Formula rmsnorm_formula(int N, int C, double eps) {
 TEST_CASE("layernorm_forward matches its equation", "[layernorm][forward][lesson-10]") {
   for (const Implementation& i : implementations()) {
     for (const auto& [N, C] : kSizes) {
-      for (const float eps : {1e-5f, 0.1f}) {
-        const std::vector<Values> in = {random_values(N * C, 1, 3.0), random_values(C, 2),
-                                        random_values(C, 3)};
-        Guarded x(in[0], 1), w(in[1]), b(in[2], 1), out(N * C), mean(N), rstd(N);
-        i.ops.layernorm_forward(out.data(), mean.data(), rstd.data(), x.data(), w.data(), b.data(),
-                                N, C, eps);
-        CHECK_SAME("layernorm_forward of " + i.name, out.values(), layernorm_formula(N, C, eps)(in),
-                   {{"n", N}, {"c", C}}, {.terms = double(C)});
-        CHECK((out.is_intact() && mean.is_intact() && rstd.is_intact()));
-        CHECK((x.is_unchanged() && w.is_unchanged() && b.is_unchanged()));
-        Guarded bare(N * C);
-        i.ops.layernorm_forward(bare.data(), mean.data(), rstd.data(), x.data(), w.data(), nullptr,
-                                N, C, eps);
-        CHECK_SAME("layernorm_forward without bias of " + i.name, bare.values(),
-                   layernorm_formula(N, C, eps)({in[0], in[1], Values(C, 0.0)}),
-                   {{"n", N}, {"c", C}}, {.terms = double(C)});
+      for (const float eps : kEps) {
+        const std::vector<Values> in = random_inputs({N, C});
+        const Exact expected = layernorm_equation(N, C, eps).forward(in);
+        const Statistics saved = row_statistics(in[0], N, C, eps, true);
+        Sandbox s(i, "layernorm_forward");
+        const float *x = s.input(in[0]), *w = s.input(in[1]), *b = s.input(in[2]);
+        float *out = s.output(std::int64_t{N} * C), *mean = s.output(N), *rstd = s.output(N);
+        i.ops.layernorm_forward(out, mean, rstd, x, w, b, N, C, eps);
+        s.expect("out", out, expected.value, {{"n", N}, {"c", C}}, within(expected, C));
+        s.expect("mean", mean, saved.mean, {{"n", N}}, {.terms = double(C), .scale = 12});
+        s.expect("rstd", rstd, saved.rstd, {{"n", N}}, {.terms = double(C)});
+
+        const Exact bare = layernorm_equation(N, C, eps).forward(
+            {in[0], in[1], Values(static_cast<std::size_t>(C), 0.0)});
+        float* unshifted = s.output(std::int64_t{N} * C);
+        i.ops.layernorm_forward(unshifted, mean, rstd, x, w, nullptr, N, C, eps);
+        s.expect("out without bias", unshifted, bare.value, {{"n", N}, {"c", C}}, within(bare, C));
       }
     }
   }
 }
 
 TEST_CASE("layernorm keeps its digits where the mean is large", "[layernorm][forward][lesson-10]") {
-  // mean(x^2) - mean(x)^2 in float would be noise here.
+  // mean(x^2) - mean(x)^2 in float would be noise here. The mean itself is rounded to a float,
+  // 2^-12 of a unit: that error stays.
   constexpr int C = 64;
-  std::vector<Values> in = {random_values(C, 1), Values(C, 1.0), Values(C, 0.0)};
-  for (double& value : in[0]) value = static_cast<float>(value + 4096);
+  const std::vector<Values> in = {random_values(C, 1, 1.0, 4096.0), Values(C, 1.0), Values(C, 0.0)};
+  const Exact expected = layernorm_equation(1, C, 1e-5).forward(in);
   for (const Implementation& i : implementations()) {
-    Guarded x(in[0]), w(in[1]), b(in[2]), out(C), mean(1), rstd(1);
-    i.ops.layernorm_forward(out.data(), mean.data(), rstd.data(), x.data(), w.data(), b.data(), 1,
-                            C, 1e-5f);
-    // The mean itself is rounded to a float, 2^-12 of a unit here: that error stays.
-    CHECK_SAME("layernorm_forward of " + i.name, out.values(), layernorm_formula(1, C, 1e-5)(in),
-               {{"c", C}}, {.terms = 1, .scale = 4096, .factor = 2});
+    Sandbox s(i, "layernorm_forward");
+    const float *x = s.input(in[0]), *w = s.input(in[1]), *b = s.input(in[2]);
+    float *out = s.output(C), *mean = s.output(1), *rstd = s.output(1);
+    i.ops.layernorm_forward(out, mean, rstd, x, w, b, 1, C, 1e-5f);
+    s.expect("out", out, expected.value, {{"c", C}}, {.scale = 4096, .factor = 2});
+    s.expect("rstd", rstd, row_statistics(in[0], 1, C, 1e-5, true).rstd, {{"n", 1}},
+             {.factor = 64});
   }
 }
 
 TEST_CASE("a constant row has layernorm 0, not NaN", "[layernorm][forward][lesson-10]") {
   for (const Implementation& i : implementations()) {
-    Guarded x(Values(24, 5.0)), w(Values(24, 1.0)), b(Values(24, 0.5)), out(24), mean(1), rstd(1);
-    i.ops.layernorm_forward(out.data(), mean.data(), rstd.data(), x.data(), w.data(), b.data(), 1,
-                            24, 1e-5f);
-    CHECK_SAME("layernorm_forward of " + i.name, out.values(), Values(24, 0.5), {{"c", 24}}, {});
+    Sandbox s(i, "layernorm_forward");
+    const float *x = s.input(Values(24, 5.0)), *w = s.input(Values(24, 1.0));
+    const float* b = s.input(Values(24, 0.5));
+    float *out = s.output(24), *mean = s.output(1), *rstd = s.output(1);
+    i.ops.layernorm_forward(out, mean, rstd, x, w, b, 1, 24, 1e-5f);
+    s.expect("out", out, Values(24, 0.5), {{"c", 24}});
   }
 }
 
-TEST_CASE("layernorm_backward matches finite differences", "[layernorm][backward][lesson-10]") {
-  constexpr float kEps = 1e-2f;  // large enough to matter in the gradient
-  for (const Implementation& i : implementations()) {
-    for (const auto& [N, C] : kSizes) {
-      const std::vector<Values> in = {random_values(N * C, 1, 2.0), random_values(C, 2),
-                                      random_values(C, 3)};
-      const Values dout = random_values(N * C, 4);
-      const auto expected = numeric_gradients(layernorm_formula(N, C, kEps), in, dout);
-      Guarded x(in[0]), w(in[1], 1), d(dout, 1), out(N * C), mean(N), rstd(N);
-      i.ops.layernorm_forward(out.data(), mean.data(), rstd.data(), x.data(), w.data(), nullptr, N,
-                              C, kEps);
-      Guarded dx = accumulator(N * C, 5), dw = accumulator(C, 6), db = accumulator(C, 7);
-      const Values dx0 = dx.doubles(), dw0 = dw.doubles(), db0 = db.doubles();
-      Guarded scratch(i.ops.layernorm_scratch_size(N, C));
-      i.ops.layernorm_backward(dx.data(), dw.data(), db.data(), d.data(), x.data(), w.data(),
-                               mean.data(), rstd.data(), scratch.data(), N, C);
-      CHECK_SAME("dx of " + i.name, dx.values(), added(dx0, expected[0]), {{"n", N}, {"c", C}},
-                 {.terms = double(C), .scale = 8});
-      CHECK_SAME("dweight of " + i.name, dw.values(), added(dw0, expected[1]), {{"c", C}},
-                 {.terms = double(N)});
-      CHECK_SAME("dbias of " + i.name, db.values(), added(db0, expected[2]), {{"c", C}},
-                 {.terms = double(N)});
-      CHECK((dx.is_intact() && dw.is_intact() && db.is_intact() && scratch.is_intact()));
-      CHECK((x.is_unchanged() && w.is_unchanged() && d.is_unchanged()));
+TEST_CASE("layernorm_backward is the gradient of its equation",
+          "[layernorm][backward][lesson-10]") {
+  for (const auto& [N, C] : kSizes) {
+    for (const float eps : kEps) {
+      const std::vector<Values> in = random_inputs({N, C});
+      const Values dout = random_values(std::int64_t{N} * C, 4);
+      const std::vector<Exact> expected = layernorm_equation(N, C, eps).backward(in, dout);
+      const Statistics saved = row_statistics(in[0], N, C, eps, true);
+      for (const Implementation& i : implementations()) {
+        Sandbox s(i, "layernorm_backward");
+        const float *x = s.input(in[0]), *w = s.input(in[1]), *d = s.input(dout);
+        const float *mean = s.input(saved.mean), *rstd = s.input(saved.rstd);
+        float* dx = s.accumulator(std::int64_t{N} * C);
+        float *dw = s.accumulator(C), *db = s.accumulator(C);
+        float* scratch = s.scratch(i.ops.layernorm_scratch_size(N, C));
+        i.ops.layernorm_backward(dx, dw, db, d, x, w, mean, rstd, scratch, N, C);
+        s.expect_added("dx", dx, expected[0].value, {{"n", N}, {"c", C}}, within(expected[0], C));
+        s.expect_added("dweight", dw, expected[1].value, {{"c", C}}, within(expected[1], N));
+        s.expect_added("dbias", db, expected[2].value, {{"c", C}}, within(expected[2], N));
+      }
     }
+  }
+}
+
+TEST_CASE("layernorm_backward does without a bias", "[layernorm][backward][lesson-10]") {
+  constexpr int N = 11, C = 13;
+  const std::vector<Values> in = random_inputs({N, C});
+  const Values dout = random_values(N * C, 4);
+  const std::vector<Exact> expected = layernorm_equation(N, C, 1e-5).backward(in, dout);
+  const Statistics saved = row_statistics(in[0], N, C, 1e-5, true);
+  for (const Implementation& i : implementations()) {
+    Sandbox s(i, "layernorm_backward without bias");
+    const float *x = s.input(in[0]), *w = s.input(in[1]), *d = s.input(dout);
+    const float *mean = s.input(saved.mean), *rstd = s.input(saved.rstd);
+    float *dx = s.accumulator(N * C), *dw = s.accumulator(C);
+    float* scratch = s.scratch(i.ops.layernorm_scratch_size(N, C));
+    i.ops.layernorm_backward(dx, dw, nullptr, d, x, w, mean, rstd, scratch, N, C);
+    s.expect_added("dx", dx, expected[0].value, {{"n", N}, {"c", C}}, within(expected[0], C));
+    s.expect_added("dweight", dw, expected[1].value, {{"c", C}}, within(expected[1], N));
   }
 }
 
 TEST_CASE("rmsnorm_forward matches its equation", "[rmsnorm][forward][lesson-10]") {
   for (const Implementation& i : implementations()) {
     for (const auto& [N, C] : kSizes) {
-      for (const float eps : {1e-5f, 0.1f}) {
-        const std::vector<Values> in = {random_values(N * C, 1, 3.0), random_values(C, 2)};
-        Guarded x(in[0], 1), w(in[1]), out(N * C), rstd(N);
-        i.ops.rmsnorm_forward(out.data(), rstd.data(), x.data(), w.data(), N, C, eps);
-        CHECK_SAME("rmsnorm_forward of " + i.name, out.values(), rmsnorm_formula(N, C, eps)(in),
-                   {{"n", N}, {"c", C}}, {.terms = double(C)});
-        CHECK((out.is_intact() && rstd.is_intact() && x.is_unchanged() && w.is_unchanged()));
+      for (const float eps : kEps) {
+        const std::vector<Values> in = random_inputs({N, C});
+        const Exact expected = rmsnorm_equation(N, C, eps).forward(in);
+        Sandbox s(i, "rmsnorm_forward");
+        const float *x = s.input(in[0]), *w = s.input(in[1]);
+        float *out = s.output(std::int64_t{N} * C), *rstd = s.output(N);
+        i.ops.rmsnorm_forward(out, rstd, x, w, N, C, eps);
+        s.expect("out", out, expected.value, {{"n", N}, {"c", C}}, within(expected, C));
+        s.expect("rstd", rstd, row_statistics(in[0], N, C, eps, false).rstd, {{"n", N}},
+                 {.terms = double(C)});
       }
     }
   }
 }
 
-TEST_CASE("rmsnorm_backward matches finite differences", "[rmsnorm][backward][lesson-10]") {
-  constexpr float kEps = 1e-2f;
-  for (const Implementation& i : implementations()) {
-    for (const auto& [N, C] : kSizes) {
-      const std::vector<Values> in = {random_values(N * C, 1, 2.0), random_values(C, 2)};
-      const Values dout = random_values(N * C, 4);
-      const auto expected = numeric_gradients(rmsnorm_formula(N, C, kEps), in, dout);
-      Guarded x(in[0]), w(in[1], 1), d(dout, 1), out(N * C), rstd(N);
-      i.ops.rmsnorm_forward(out.data(), rstd.data(), x.data(), w.data(), N, C, kEps);
-      Guarded dx = accumulator(N * C, 5), dw = accumulator(C, 6);
-      const Values dx0 = dx.doubles(), dw0 = dw.doubles();
-      Guarded scratch(i.ops.rmsnorm_scratch_size(N, C));
-      i.ops.rmsnorm_backward(dx.data(), dw.data(), d.data(), x.data(), w.data(), rstd.data(),
-                             scratch.data(), N, C);
-      CHECK_SAME("dx of " + i.name, dx.values(), added(dx0, expected[0]), {{"n", N}, {"c", C}},
-                 {.terms = double(C), .scale = 8});
-      CHECK_SAME("dweight of " + i.name, dw.values(), added(dw0, expected[1]), {{"c", C}},
-                 {.terms = double(N)});
-      CHECK((dx.is_intact() && dw.is_intact() && scratch.is_intact()));
-      CHECK((x.is_unchanged() && w.is_unchanged() && d.is_unchanged()));
+TEST_CASE("rmsnorm_backward is the gradient of its equation", "[rmsnorm][backward][lesson-10]") {
+  for (const auto& [N, C] : kSizes) {
+    for (const float eps : kEps) {
+      const std::vector<Values> in = random_inputs({N, C});
+      const Values dout = random_values(std::int64_t{N} * C, 4);
+      const std::vector<Exact> expected = rmsnorm_equation(N, C, eps).backward(in, dout);
+      const Statistics saved = row_statistics(in[0], N, C, eps, false);
+      for (const Implementation& i : implementations()) {
+        Sandbox s(i, "rmsnorm_backward");
+        const float *x = s.input(in[0]), *w = s.input(in[1]), *d = s.input(dout);
+        const float* rstd = s.input(saved.rstd);
+        float *dx = s.accumulator(std::int64_t{N} * C), *dw = s.accumulator(C);
+        float* scratch = s.scratch(i.ops.rmsnorm_scratch_size(N, C));
+        i.ops.rmsnorm_backward(dx, dw, d, x, w, rstd, scratch, N, C);
+        s.expect_added("dx", dx, expected[0].value, {{"n", N}, {"c", C}}, within(expected[0], C));
+        s.expect_added("dweight", dw, expected[1].value, {{"c", C}}, within(expected[1], N));
+      }
     }
   }
 }

@@ -150,15 +150,20 @@ std::string Sandbox::damage() const {
   return "";
 }
 
-void Sandbox::expect(const std::string& name, const float* buffer, const Values& expected,
-                     const Shape& shape, const Tolerance& tolerance) const {
+std::string Sandbox::problem(const std::string& name, const float* buffer, const Values& expected,
+                             const Shape& shape, const Tolerance& tolerance) const {
   const Values now = values(buffer);
   const std::vector<float> floats(now.begin(), now.end());
   const std::string wrong = difference(what_ + ", " + name, floats, expected, shape, tolerance);
   const std::string harm = damage();
-  if (!wrong.empty()) FAIL_CHECK(wrong);
-  if (!harm.empty()) FAIL_CHECK(harm);
-  if (wrong.empty() && harm.empty()) SUCCEED();
+  return wrong + (wrong.empty() || harm.empty() ? "" : "\n") + harm;
+}
+
+void Sandbox::expect(const std::string& name, const float* buffer, const Values& expected,
+                     const Shape& shape, const Tolerance& tolerance) const {
+  const std::string message = problem(name, buffer, expected, shape, tolerance);
+  if (message.empty()) SUCCEED();
+  else FAIL_CHECK(message);
 }
 
 void Sandbox::expect_added(const std::string& name, const float* buffer, const Values& gradient,

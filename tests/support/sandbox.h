@@ -35,7 +35,10 @@ class Sandbox {
 
   void expect(const std::string& name, const float* buffer, const Values& expected,
               const Shape& shape, const Tolerance& tolerance = {}) const;
-  // The accumulator's start plus the gradient. Magnitudes are the gradient's.
+  // What expect() would say: empty, if all is well.
+  std::string problem(const std::string& name, const float* buffer, const Values& expected,
+                      const Shape& shape, const Tolerance& tolerance = {}) const;
+  // Expects what the accumulator held at first plus the gradient. Magnitudes are the gradient's.
   void expect_added(const std::string& name, const float* buffer, const Values& gradient,
                     const Shape& shape, Tolerance tolerance = {}) const;
 
