@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "tinygpt/core/error.h"
 #include "tinygpt/core/random.h"
 #include "tinygpt/cpu/kernels.h"
 #include "tinygpt/cpu/loops.h"
@@ -81,6 +82,7 @@ Numbers philox_numbers(std::uint64_t seed, std::uint64_t first, std::uint64_t st
 template <class Write>
 void for_each_mask(std::int64_t n, float p, std::uint64_t seed, std::uint64_t stream,
                    Write&& write) {
+  check(p >= 0.0f && p < 1.0f, "dropout: p must be at least 0 and less than 1");
   const float scale = 1.0f / (1.0f - p);
   parallel_ranges(n, kNumbers, 4, [=](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i0 = begin; i0 < end; i0 += kNumbers) {

@@ -1,6 +1,7 @@
 // Token embedding, learned and rotary positions.
 #include <cstring>
 
+#include "tinygpt/core/error.h"
 #include "tinygpt/cpu/kernels.h"
 #include "tinygpt/cpu/loops.h"
 #include "tinygpt/cpu/parallel.h"
@@ -23,6 +24,7 @@ void turn(float* x, const float* cosine, const float* sine, std::int64_t h2) {
 template <int Direction>
 void turn_all(float* x, const float* cosine, const float* sine, int B, int T, int heads, int HS,
               int stride, int start) {
+  check(HS % 2 == 0, "rope: the head size must be even, since values are turned in pairs");
   const std::int64_t h2 = HS / 2;
   parallel_ranges(std::int64_t{B} * T, 1, std::int64_t{heads} * HS,
                   [=](std::int64_t row, std::int64_t end) {
