@@ -1,6 +1,8 @@
 // What the model's tests share: tiny shapes, both tables, random batches.
 #pragma once
 
+#include <cmath>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -72,6 +74,36 @@ inline std::vector<float> all_logits(const Gpt<float>& model) {
         std::span(logits).subspan(static_cast<std::size_t>(b * n), static_cast<std::size_t>(n)));
   }
   return logits;
+}
+
+inline Gpt<float> make_tiny(const GptConfig& config, const Ops<float>& ops,
+                            Purpose purpose = Purpose::training, int B = 3, int T = 8) {
+  return make_gpt(config, ops, host_memory(), purpose, B, T);
+}
+
+struct Batch {
+  std::vector<int> tokens, targets;
+  int B = 0, T = 0;
+};
+
+inline Batch random_batch(const GptConfig& c, int B, int T, std::uint64_t seed = 5) {
+  Random random{seed};
+  Batch batch{random_tokens(random, B * T, c.vocab_size), {}, B, T};
+  batch.targets = random_tokens(random, B * T, c.vocab_size);
+  return batch;
+}
+
+inline float loss_of(Gpt<float>& model, const Batch& b, const ForwardOptions& options = {}) {
+  return forward(model, b.tokens, b.targets, b.B, b.T, options);
+}
+
+inline double relative_difference(const std::vector<float>& a, const std::vector<float>& b) {
+  double difference = 0, norm = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    difference += (double{a[i]} - b[i]) * (double{a[i]} - b[i]);
+    norm += double{b[i]} * b[i];
+  }
+  return std::sqrt(difference / norm);
 }
 
 }  // namespace tinygpt::testing
