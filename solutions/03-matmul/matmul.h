@@ -1,4 +1,5 @@
-// Lesson 03: the matrix product, in two loops orders, and the linear layer that is made of it.
+// Lesson 03: the matrix product, in two orders of its loops, and the linear layer that is made of
+// it.
 #pragma once
 
 #include <cstdint>

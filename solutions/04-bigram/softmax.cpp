@@ -4,6 +4,8 @@
 #include <cmath>
 #include <cstdint>
 
+#include "tinygpt/ops/cross_entropy.h"
+
 namespace tinygpt::ref {
 
 // out[n, v] = exp(x[n, v] - max_v x[n]) / sum_v exp(x[n, v] - max_v x[n])
@@ -45,7 +47,7 @@ void cross_entropy_forward(float* losses, float* lse, const float* logits, const
     for (int v = 0; v < V; ++v) sum += std::exp(logits_n[v] - largest);
     lse[n] = largest + static_cast<float>(std::log(sum));
     // Taken from the largest first: large logits that nearly cancel must not lose their digits.
-    losses[n] = targets[n] < 0
+    losses[n] = targets[n] == kIgnoreTarget
                     ? 0.0f
                     : static_cast<float>(std::log(sum)) - (logits_n[targets[n]] - largest);
   }
@@ -58,7 +60,7 @@ void softmax_cross_entropy_backward(float* dlogits, const float* logits, const f
                                     const int* targets, int N, int V, float scale) {
   const bool in_place = dlogits == logits;
   for (int n = 0; n < N; ++n) {
-    const bool ignored = targets[n] < 0;
+    const bool ignored = targets[n] == kIgnoreTarget;
     for (int v = 0; v < V; ++v) {
       const std::int64_t i = std::int64_t{n} * V + v;
       const float probability = std::exp(logits[i] - lse[n]);

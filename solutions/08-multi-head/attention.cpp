@@ -71,8 +71,8 @@ void multihead_attention_forward(float* out, float* lse, const float* qkv, float
 // Differentiates, from the last line to the first:
 //   out[t]  = sum_u p[t, u] * v[u]         ->  dv[u] += p * dout[t],  dp[t, u] = dout[t] . v[u]
 //   p[t]    = softmax(s[t])                ->  ds[t, u] = p * (dp - sum_w p[t, w] * dp[t, w])
-//   s[t, u] = (q[t] . k[u]) / sqrt(HS)     ->  dq[t] += ds * k[u] / sqrt(HS), dk[u] += ds * q[t]
-//   ...
+//   s[t, u] = (q[t] . k[u]) / sqrt(HS)     ->  dq[t] += ds * k[u] / sqrt(HS),
+//                                              dk[u] += ds * q[t] / sqrt(HS)
 // The sum over w is dout[t] . out[t], so one pass over the keys is enough; and p was not kept: it
 // is exp(s - lse), made again from the saved lse.
 void multihead_attention_backward(float* dqkv, const float* dout, const float* out,

@@ -21,10 +21,10 @@ void rotate(float* x, const float* cosine, const float* sine, int B, int T, int 
         float* first = x_bt + h * HS;
         float* second = first + half;
         for (int i = 0; i < half; ++i) {
-          const float a = first[i], b_i = second[i];  // both are read before either is written
+          const float x0 = first[i], x1 = second[i];  // both are read before either is written
           const float s = direction * sine_t[i];
-          first[i] = a * cosine_t[i] - b_i * s;
-          second[i] = a * s + b_i * cosine_t[i];
+          first[i] = x0 * cosine_t[i] - x1 * s;
+          second[i] = x0 * s + x1 * cosine_t[i];
         }
       }
     }

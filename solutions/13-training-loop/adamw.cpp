@@ -1,14 +1,16 @@
 #include <cmath>
 
 #include "solutions/13-training-loop/optimizer.h"
+#include "tinygpt/core/error.h"
 
 namespace tinygpt::ref {
 
-// m = beta1 m + (1 - beta1) grad,  v = beta2 v + (1 - beta2) grad^2
-// param -= lr * (weight_decay * param + (m / (1 - beta1^step)) / (sqrt(v / (1 - beta2^step)) +
-// eps))
+// m = beta1 * m + (1 - beta1) * grad,    mhat = m / (1 - beta1^step)
+// v = beta2 * v + (1 - beta2) * grad^2,  vhat = v / (1 - beta2^step)
+// param -= lr * weight_decay * param + lr * mhat / (sqrt(vhat) + eps)
 void adamw_step(float* param, float* /*master*/, float* m, float* v, const float* grad,
                 std::int64_t n, const AdamwSettings& s) {
+  check(s.step >= 1, "adamw: steps count from 1, since step 0 has nothing to correct by");
   // m and v start at zero and are too small at first, by just these factors.
   const auto correction1 = static_cast<float>(1.0 - std::pow(double{s.beta1}, s.step));
   const auto correction2 = static_cast<float>(1.0 - std::pow(double{s.beta2}, s.step));

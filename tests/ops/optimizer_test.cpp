@@ -4,6 +4,7 @@
 #include "tests/support/catch.h"
 #include "tests/support/random_values.h"
 #include "tests/support/sandbox.h"
+#include "tinygpt/core/error.h"
 
 using namespace tinygpt;
 using namespace tinygpt::test;
@@ -83,6 +84,16 @@ TEST_CASE("weight decay does not pass through the moments", "[adamw][lesson-13]"
     s.expect("param", param, {1.9, -3.8}, {{"i", 2}}, {.factor = 2});
     s.expect("m", m, {0, 0}, {{"i", 2}});
     s.expect("v", v, {0, 0}, {{"i", 2}});
+  }
+}
+
+TEST_CASE("adamw refuses to count its steps from 0", "[adamw][lesson-13]") {
+  for (const Implementation& i : implementations()) {
+    Sandbox s(i, "adamw_step");
+    float *param = s.accumulator(3), *m = s.accumulator(3), *v = s.accumulator(3);
+    AdamwSettings at = settings(1e-8f);
+    at.step = 0;
+    CHECK_THROWS_AS(i.ops.adamw_step(param, nullptr, m, v, s.input(Values(3, 1.0)), 3, at), Error);
   }
 }
 

@@ -4,16 +4,19 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <span>
 
 #include "tinygpt/cli/commands.h"
+#include "tinygpt/cli/terminal.h"
 #include "tinygpt/core/error.h"
 #include "tinygpt/core/file.h"
 #include "tinygpt/core/sha256.h"
 #include "tinygpt/io/corpus_json.h"
+#include "tinygpt/io/sources.h"
 #include "tinygpt/io/tokenizer_json.h"
-#include "tinygpt/text/download.h"
+#include "tinygpt/text/corpus.h"
 #include "tinygpt/text/tinytales.h"
 #include "tinygpt/text/token_file.h"
 
@@ -23,7 +26,7 @@ namespace {
 namespace fs = std::filesystem;
 
 struct Arguments {
-  std::string source;     // tinytales, shakespeare, tinystories, or a file
+  std::string source;     // tinytales, a name from datasets/sources.json, or a file
   std::string out;        // default data/NAME
   std::string tokenizer;  // byte, char, bpe, or a tokenizer.json
   int vocab_size = 0;
@@ -33,200 +36,281 @@ struct Arguments {
   std::string from;
   std::string sha256;
   double validation_share = 0.1;
+  bool is_tinytales() const { return source == "tinytales"; }
+  bool trains_tokenizer() const {
+    return tokenizer == "byte" || tokenizer == "char" || tokenizer == "bpe";
+  }
 };
 
-// The text of a corpus as documents, train and validation apart. `text` owns what the others see.
+// The files that a real corpus is made from.
+struct Inputs {
+  fs::path train;
+  fs::path validation;          // empty: a share of the other is held out
+  std::string expected_sha256;  // of train; empty: any
+};
+
+// The documents of a corpus. The other members own what the split sees.
 struct Documents {
-  std::string text;
-  std::vector<std::string> stories;  // tinytales
-  std::vector<std::string_view> train, validation;
-  bool end_tokens = false;  // each document is followed by <|endoftext|>
-  CorpusInfo info;
+  TextSplit split;
+  MappedFile train_file, validation_file;
+  std::vector<std::string> stories;
 };
 
-Documents tinytales(const Arguments& a) {
-  check(a.stories >= 2 && a.stories <= 100'000'000, "--stories: must be between 2 and 100,000,000");
-  const std::string text =
-      a.grammar.empty() ? std::string(tinytales_grammar_text()) : read_file(a.grammar, 1 << 24);
+std::string_view text_of(const MappedFile& file) {
+  return {reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()};
+}
+
+std::string grammar_text(const Arguments& a) {
+  return a.grammar.empty() ? std::string(tinytales_grammar_text()) : read_file(a.grammar, 1 << 24);
+}
+
+Documents draw_tinytales(const Arguments& a, CorpusInfo& info, StatusLine& status) {
   const Grammar grammar =
-      parse_grammar(text, a.grammar.empty() ? "datasets/tinytales.grammar" : a.grammar);
+      parse_grammar(grammar_text(a), a.grammar.empty() ? "datasets/tinytales.grammar" : a.grammar);
   Documents d;
   const std::int64_t held_out = std::clamp<std::int64_t>(a.stories / 40, 1, 1000);
+  status.show(fmt::format("drawing {} stories", a.stories + held_out));
   d.stories = draw_stories(grammar, a.seed, 0, a.stories + held_out);
   const std::span<const std::string> all(d.stories);
   const auto train = all.first(static_cast<std::size_t>(a.stories));
   const auto validation = all.subspan(static_cast<std::size_t>(a.stories));
-  d.train.assign(train.begin(), train.end());
-  d.validation.assign(validation.begin(), validation.end());
-  d.end_tokens = true;
+  d.split.train.assign(train.begin(), train.end());
+  d.split.validation.assign(validation.begin(), validation.end());
+  d.split.has_documents = true;
+  status.show("computing the exact cross-entropy floor");
   const auto floor = [&](std::span<const std::string> stories) {
     return stories_nats(grammar, stories) / static_cast<double>(stories_bytes(stories));
   };
-  d.info.train.floor_nats_per_byte = floor(train);
-  d.info.validation.floor_nats_per_byte = floor(validation);
-  d.info.seed = a.seed;
+  info.train.floor_nats_per_byte = floor(train);
+  info.validation.floor_nats_per_byte = floor(validation);
+  const GrammarSize size = measure_grammar(grammar, find_rule(grammar, "story"));
+  info.entropy_nats_per_document = size.entropy;
+  info.log10_documents = size.log10_texts;
+  info.seed = a.seed;
   return d;
 }
 
-// Whole documents where the text has end-of-text marks, else the last tenth by position.
-void split_text(Documents& d, double validation_share) {
-  check(!d.text.empty(), "the text is empty: there is nothing to learn from");
-  const std::string_view text = d.text;
-  if (text.find(kEndOfText) == std::string_view::npos) {
-    auto cut = static_cast<std::size_t>(static_cast<double>(text.size()) * (1 - validation_share));
-    while (cut > 0 && cut < text.size() && (text[cut] & 0xC0) == 0x80)
-      --cut;  // not inside a character
-    d.train = {text.substr(0, cut)};
-    d.validation = {text.substr(cut)};
-    return;
+Documents read_texts(const Arguments& a, const Inputs& inputs) {
+  Documents d;
+  d.train_file = MappedFile(inputs.train);
+  const std::string_view text = text_of(d.train_file);
+  check(!text.empty(), [&] {
+    return fmt::format("{}: empty: there is nothing to learn from", inputs.train.string());
+  });
+  if (inputs.validation.empty()) {
+    d.split = split_text(text, a.validation_share);
+    return d;
   }
-  d.end_tokens = true;
-  std::vector<std::string_view> all;
-  for (std::size_t at = 0; at < text.size();) {
-    const std::size_t end = std::min(text.find(kEndOfText, at), text.size());
-    std::string_view document = text.substr(at, end - at);
-    while (!document.empty() && document.front() == '\n') document.remove_prefix(1);
-    while (!document.empty() && document.back() == '\n') document.remove_suffix(1);
-    if (!document.empty()) all.push_back(document);
-    at = end + kEndOfText.size();
-  }
-  check(all.size() >= 2, "fewer than two documents: nothing could be held out for validation");
-  const auto held_out = std::clamp<std::size_t>(
-      static_cast<std::size_t>(static_cast<double>(all.size()) * validation_share), 1, 20000);
-  d.train.assign(all.begin(), all.end() - static_cast<std::ptrdiff_t>(held_out));
-  d.validation.assign(all.end() - static_cast<std::ptrdiff_t>(held_out), all.end());
+  d.validation_file = MappedFile(inputs.validation);
+  d.split.train = split_documents(text);
+  d.split.validation = split_documents(text_of(d.validation_file));
+  d.split.has_documents = true;
+  return d;
 }
 
-// The file that a real corpus is made from, downloaded where need be.
-fs::path source_file(const Arguments& a, const fs::path& folder) {
-  const Source* source = find_source(a.source);
-  const std::string digest =
-      !a.sha256.empty() ? a.sha256 : std::string(source ? source->sha256 : "");
-  if (!a.from.empty() || source == nullptr) {
-    const fs::path file = a.from.empty() ? a.source : a.from;
-    check(source != nullptr || fs::exists(file), [&] {
-      return fmt::format(
-          "{}: neither a file nor a corpus that is known; those are tinytales, "
-          "shakespeare and tinystories",
-          a.source);
-    });
-    if (!digest.empty()) check_digest(file, digest);
-    return file;
-  }
-  const fs::path file = folder / "source.txt";
+// A published file in the corpus's folder, downloaded where it is not there yet. What is there was
+// verified when it came.
+fs::path fetched(const RemoteFile& remote, const fs::path& file) {
   if (fs::exists(file)) return file;
-  check(!digest.empty(), [&] {
-    return fmt::format(
-        "{}: no SHA-256 is pinned for {}: give the one that its page shows with "
-        "--sha256, or a file of yours with --from",
-        a.source, source->url);
-  });
-  fs::create_directories(folder);
-  download(source->url, digest, file);
+  fmt::print(stderr, "downloading {} ({:.1f} MB)\n", remote.url,
+             static_cast<double>(remote.bytes) * 1e-6);
+  fs::create_directories(file.parent_path());
+  download(remote, file);
   return file;
 }
 
-Tokenizer make_tokenizer(const Arguments& a, const Documents& d) {
-  const std::vector<std::string> special =
-      d.end_tokens ? std::vector<std::string>{std::string(kEndOfText)} : std::vector<std::string>{};
+Inputs find_inputs(const Arguments& a, const fs::path& folder) {
+  const std::vector<Source> sources = known_sources();
+  const auto source = std::find_if(sources.begin(), sources.end(),
+                                   [&](const Source& s) { return s.name == a.source; });
+  if (source == sources.end()) {
+    check(a.from.empty(), "--from: only for a corpus with a name; give the file alone");
+    check(fs::exists(a.source), [&] {
+      std::string known = "tinytales";
+      for (const Source& s : sources) known += ", " + s.name;
+      return fmt::format("{}: no such file, and no corpus of that name; there are {}", a.source,
+                         known);
+    });
+    return {a.source, {}, a.sha256};
+  }
+  Inputs inputs;
+  inputs.expected_sha256 = a.sha256.empty() ? source->train.sha256 : a.sha256;
+  if (!a.from.empty()) {
+    inputs.train = a.from;
+    return inputs;
+  }
+  inputs.train = fetched(source->train, folder / "source.txt");
+  if (source->validation) {
+    inputs.validation = fetched(*source->validation, folder / "source-validation.txt");
+  }
+  return inputs;
+}
+
+// What changes when a file is written to.
+std::string stamp(const Inputs& inputs) {
+  std::string stamps;
+  for (const fs::path& file : {inputs.train, inputs.validation}) {
+    if (file.empty()) continue;
+    const auto time = fs::last_write_time(file).time_since_epoch().count();
+    stamps += fmt::format("{} {} {};", fs::absolute(file).string(), fs::file_size(file), time);
+  }
+  return stamps;
+}
+
+// The SHA-256 of what decides the text. A file that has not changed is not read again: two
+// gigabytes take ten seconds.
+std::string identify_text(const Arguments& a, const Inputs& inputs, const std::string& stamps,
+                          const CorpusInfo* old) {
+  if (a.is_tinytales()) return sha256(grammar_text(a));
+  const bool known = old != nullptr && !stamps.empty() && old->source_stamp == stamps;
+  const std::string digest = known ? old->text_sha256 : sha256_of_file(inputs.train);
+  check(inputs.expected_sha256.empty() || digest == inputs.expected_sha256, [&] {
+    return fmt::format(
+        "{}: its SHA-256 is {}, not {}: this is another file than the one expected; to prepare it "
+        "all the same, name it in place of {}",
+        inputs.train.string(), digest, inputs.expected_sha256, a.source);
+  });
+  return digest;
+}
+
+// Everything that decides what the corpus holds, in one line.
+std::string recipe_of(const Arguments& a, const std::string& digest, const Inputs& inputs) {
+  return fmt::format("text {} seed {} stories {} tokenizer {} vocabulary {} validation {}", digest,
+                     a.is_tinytales() ? a.seed : 0, a.is_tinytales() ? a.stories : 0,
+                     a.trains_tokenizer() ? a.tokenizer : sha256_of_file(a.tokenizer),
+                     a.tokenizer == "bpe" ? a.vocab_size : 0,
+                     a.is_tinytales() || !inputs.validation.empty() ? 0.0 : a.validation_share);
+}
+
+Tokenizer make_tokenizer(const Arguments& a, const TextSplit& split) {
+  std::vector<std::string> special;
+  if (split.has_documents) special.emplace_back(kEndOfText);
   if (a.tokenizer == "byte") return byte_tokenizer(special);
-  if (a.tokenizer != "char" && a.tokenizer != "bpe") return load_tokenizer(a.tokenizer);
+  if (!a.trains_tokenizer()) return load_tokenizer(a.tokenizer);
   std::string text;
-  for (const std::string_view document : d.train) {
+  for (const std::string_view document : split.train) {
     text += document;
-    if (d.end_tokens) text += '\n';
+    if (split.has_documents) text += '\n';
     // A vocabulary of a few thousand tokens has settled long before this.
     if (a.tokenizer == "bpe" && text.size() > (std::size_t{64} << 20)) break;
   }
-  if (a.tokenizer == "char") {
-    for (const std::string_view document : d.validation) text += document;
-    return train_char_tokenizer(text, special);
-  }
-  return train_bpe_tokenizer(text, a.vocab_size, special);
+  if (a.tokenizer == "bpe") return train_bpe_tokenizer(text, a.vocab_size, special);
+  for (const std::string_view document : split.validation) text += document;
+  return train_char_tokenizer(text, special);
 }
 
-void write_split(const fs::path& path, SplitInfo& split,
-                 const std::vector<std::string_view>& documents, const Tokenizer& tokenizer,
-                 bool end_tokens) {
+void write_split(const fs::path& path, SplitInfo& info,
+                 const std::vector<std::string_view>& documents, bool has_documents,
+                 const Tokenizer& tokenizer, StatusLine& status) {
   const SpecialToken* end = find_special(tokenizer, kEndOfText);
-  check(!end_tokens || end != nullptr, [&] {
+  check(!has_documents || end != nullptr, [&] {
     return fmt::format("--tokenizer: it has no {} token, which parts this corpus's documents",
                        kEndOfText);
   });
-  std::vector<int> ids;
-  for (const std::string_view document : documents) {
-    const std::vector<int> part = encode(tokenizer, document, {.allow_special = false});
-    ids.insert(ids.end(), part.begin(), part.end());
-    if (end_tokens) ids.push_back(end->id);
-    split.bytes += static_cast<std::int64_t>(document.size()) + (end_tokens ? 1 : 0);
+  TokenFileWriter writer(path, vocab_size(tokenizer));
+  for (std::size_t i = 0; i < documents.size(); ++i) {
+    if (i % 4096 == 0) {
+      status.show(
+          fmt::format("{}: {:.0f}%", path.string(),
+                      100.0 * static_cast<double>(i) / static_cast<double>(documents.size())));
+    }
+    writer.append(encode(tokenizer, documents[i], {.allow_special = false}));
+    if (has_documents) writer.append(std::span(&end->id, 1));
+    info.bytes += static_cast<std::int64_t>(documents[i].size()) + (has_documents ? 1 : 0);
   }
-  split.documents = static_cast<std::int64_t>(documents.size());
-  split.tokens = static_cast<std::int64_t>(ids.size());
-  write_token_file(path, ids, vocab_size(tokenizer));
+  writer.finish();
+  info.documents = static_cast<std::int64_t>(documents.size());
+  info.tokens = writer.size();
 }
 
 void print_summary(const CorpusInfo& info, const fs::path& folder, double seconds) {
   fmt::print(
-      "{}: {} documents, {:.1f} MB, {} tokens of a {} tokenizer with {} ({:.1f} bytes a "
-      "token), {:.1f} s\n",
+      "{}: {} documents, {:.1f} MB, {} tokens of a {} tokenizer with {} ({:.1f} bytes a token), "
+      "{:.1f} s\n",
       folder.string(), info.train.documents + info.validation.documents,
       static_cast<double>(info.train.bytes + info.validation.bytes) * 1e-6,
       info.train.tokens + info.validation.tokens, info.tokenizer, info.vocab_size,
       static_cast<double>(info.train.bytes) / static_cast<double>(info.train.tokens), seconds);
-  if (info.validation.floor_nats_per_byte) {
-    fmt::print("the best possible model loses {:.4f} nats per byte on its validation split\n",
-               *info.validation.floor_nats_per_byte);
-  }
+  if (!info.validation.floor_nats_per_byte) return;
+  fmt::print(
+      "drawn from about 10^{:.0f} possible stories; the best possible model loses {:.4f} nats per "
+      "byte on the validation split\n",
+      *info.log10_documents, *info.validation.floor_nats_per_byte);
 }
 
-// Everything that decides what the corpus holds, in one line.
-std::string made_from(const Arguments& a, const fs::path& file) {
-  const std::string content =
-      a.source == "tinytales"
-          ? (a.grammar.empty() ? sha256(tinytales_grammar_text()) : sha256_of_file(a.grammar))
-          : sha256_of_file(file);
-  const bool loaded = a.tokenizer != "byte" && a.tokenizer != "char" && a.tokenizer != "bpe";
-  return fmt::format("text {} seed {} stories {} tokenizer {} vocabulary {} validation {}", content,
-                     a.source == "tinytales" ? a.seed : 0, a.source == "tinytales" ? a.stories : 0,
-                     loaded ? sha256_of_file(a.tokenizer) : a.tokenizer,
-                     a.tokenizer == "bpe" ? a.vocab_size : 0, a.validation_share);
+// Whether the folder holds just this corpus, whole.
+bool is_ready(const fs::path& folder, const CorpusInfo* old, const std::string& recipe) {
+  return old != nullptr && old->made_from == recipe && fs::exists(folder / "train.npy") &&
+         fs::exists(folder / "validation.npy") && fs::exists(folder / "tokenizer.json");
+}
+
+void check_arguments(Arguments& a) {
+  const std::vector<Source> sources = known_sources();
+  std::string tokenizer = "bpe";
+  for (const Source& s : sources) {
+    if (s.name == a.source) tokenizer = s.tokenizer;
+  }
+  if (a.tokenizer.empty()) a.tokenizer = tokenizer;
+  if (a.vocab_size == 0) a.vocab_size = a.is_tinytales() ? 1024 : 4096;
+  check(a.trains_tokenizer() || fs::exists(a.tokenizer), [&] {
+    return fmt::format("--tokenizer {}: neither byte, char nor bpe, nor a tokenizer.json",
+                       a.tokenizer);
+  });
+  check(a.validation_share > 0 && a.validation_share < 1,
+        "--validation: must be between 0 and 1, such as 0.1");
+  check(a.stories >= 2 && a.stories <= 100'000'000, "--stories: must be between 2 and 100,000,000");
+  check(!a.is_tinytales() || (a.from.empty() && a.sha256.empty()),
+        "--from and --sha256: tinytales are drawn from a grammar; give another with --grammar");
+  check(a.is_tinytales() || a.grammar.empty(), "--grammar: only for tinytales");
+}
+
+// The corpus that is in the folder, if one is.
+std::unique_ptr<CorpusInfo> old_corpus(const fs::path& folder) {
+  if (!fs::exists(folder / "corpus.json")) return nullptr;
+  try {
+    return std::make_unique<CorpusInfo>(load_corpus_info(folder));
+  } catch (const Error&) {
+    return nullptr;  // damaged: it is made again
+  }
 }
 
 void run(Arguments a) {
   const auto start = std::chrono::steady_clock::now();
-  const bool tales = a.source == "tinytales";
-  if (a.tokenizer.empty()) a.tokenizer = a.source == "shakespeare" ? "char" : "bpe";
-  if (a.vocab_size == 0) a.vocab_size = tales ? 1024 : 4096;
-  check(a.validation_share > 0 && a.validation_share < 1,
-        "--validation: must be between 0 and 1, such as 0.1");
+  check_arguments(a);
   const std::string name = fs::path(a.source).stem().string();
   const fs::path folder = a.out.empty() ? fs::path("data") / name : fs::path(a.out);
-  const fs::path file = tales ? fs::path() : source_file(a, folder);
-  const std::string recipe = made_from(a, file);
-  if (fs::exists(folder / "corpus.json") && load_corpus_info(folder).made_from == recipe) {
+  check(!fs::exists(folder / "config.json"), [&] {
+    return fmt::format("--out {}: a model is there; give another folder", folder.string());
+  });
+  const Inputs inputs = a.is_tinytales() ? Inputs{} : find_inputs(a, folder);
+  const std::unique_ptr<CorpusInfo> old = old_corpus(folder);
+  CorpusInfo info;
+  info.name = name;
+  info.source_stamp = stamp(inputs);
+  info.text_sha256 = identify_text(a, inputs, info.source_stamp, old.get());
+  info.made_from = recipe_of(a, info.text_sha256, inputs);
+  if (is_ready(folder, old.get(), info.made_from)) {
     fmt::print("{}: ready, nothing to do\n", folder.string());
     return;
   }
-  Documents d;
-  if (tales) {
-    d = tinytales(a);
-  } else {
-    d.text = read_file(file, std::uint64_t{1} << 36);
-    split_text(d, a.validation_share);
-  }
-  const Tokenizer tokenizer = make_tokenizer(a, d);
+  StatusLine status;
+  const Documents d = a.is_tinytales() ? draw_tinytales(a, info, status) : read_texts(a, inputs);
+  status.show("making the tokenizer");
+  const Tokenizer tokenizer = make_tokenizer(a, d.split);
+  info.tokenizer = kind_name(tokenizer.kind);
+  info.vocab_size = vocab_size(tokenizer);
   fs::create_directories(folder);
   fs::remove(folder / "corpus.json");  // until the new parts are all there
-  write_split(folder / "train.npy", d.info.train, d.train, tokenizer, d.end_tokens);
-  write_split(folder / "validation.npy", d.info.validation, d.validation, tokenizer, d.end_tokens);
+  const bool documents = d.split.has_documents;
+  write_split(folder / "validation.npy", info.validation, d.split.validation, documents, tokenizer,
+              status);
+  write_split(folder / "train.npy", info.train, d.split.train, documents, tokenizer, status);
   save_tokenizer(folder / "tokenizer.json", tokenizer);
-  d.info.name = name;
-  d.info.made_from = recipe;
-  d.info.tokenizer = kind_name(tokenizer.kind);
-  d.info.vocab_size = vocab_size(tokenizer);
-  save_corpus_info(folder, d.info);
+  save_corpus_info(folder, info);
+  status.clear();
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
-  print_summary(d.info, folder, took.count());
+  print_summary(info, folder, took.count());
+  if (a.is_tinytales()) fmt::print("the first: {}\n", d.stories.front());
 }
 
 }  // namespace
@@ -234,8 +318,9 @@ void run(Arguments a) {
 void add_data_command(CLI::App& app) {
   CLI::App* command = app.add_subcommand("data", "Prepare a corpus for training");
   const auto a = std::make_shared<Arguments>();
-  command->add_option("source", a->source, "tinytales, shakespeare, tinystories, or a text file")
-      ->required();
+  std::string names = "tinytales";
+  for (const Source& source : known_sources()) names += ", " + source.name;
+  command->add_option("source", a->source, names + ", or a text file")->required();
   command->add_option("--out", a->out, "Folder to write to (default: data/NAME)");
   command->add_option("--tokenizer", a->tokenizer,
                       "byte, char, bpe, or a tokenizer.json (default: bpe; char for shakespeare)");

@@ -1,7 +1,9 @@
 // tinygpt generate: text from a model.
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <chrono>
 #include <iostream>
 #include <iterator>
@@ -27,6 +29,7 @@ struct Arguments {
   std::string prompt;
   std::string prompt_file;
   int samples = 1;
+  bool raw = false;
   bool json = false;
   GenerateSettings settings;
   KernelChoice kernels;
@@ -38,47 +41,80 @@ std::string prompt_text(const Arguments& a) {
   return read_file(a.prompt_file, 1 << 26);
 }
 
-// The prompt's tokens. Where it is empty, the token that texts begin after: the end of the one
-// before.
-std::vector<int> prompt_tokens(const Arguments& a, const Tokenizer& tokenizer) {
-  std::vector<int> tokens = encode(tokenizer, prompt_text(a));
-  if (tokens.empty()) {
-    const SpecialToken* end = find_special(tokenizer, kEndOfText);
-    check(end != nullptr, "--prompt: this model has no token to begin a text with: give a prompt");
-    tokens.push_back(end->id);
-  }
+// The prompt's tokens, after the token that parts texts: the model has learned that a text begins
+// there. Where a tokenizer has no such token, an empty prompt stands for a line feed.
+std::vector<int> prompt_tokens(const Arguments& a, const Tokenizer& tokenizer,
+                               const std::string& text) {
+  const SpecialToken* end = find_special(tokenizer, kEndOfText);
+  std::vector<int> tokens = encode(tokenizer, text);
+  if (end != nullptr && !a.raw) tokens.insert(tokens.begin(), end->id);
+  if (tokens.empty()) tokens = encode(tokenizer, "\n");
   return tokens;
 }
+
+// Seconds and tokens of the two parts of writing: reading the prompt, which gives the first token,
+// and each token after that.
+struct Timing {
+  double prefill = 0, decode = 0;
+  std::size_t prompt_tokens = 0, later_tokens = 0;
+};
 
 void write(const std::string& text) {
   std::fwrite(text.data(), 1, text.size(), stdout);
   check(std::fflush(stdout) == 0, "standard output cannot be written");
 }
 
-// Writes one text as it comes, and gives the number of its tokens.
-std::size_t write_sample(Gpt<float>& model, const Tokenizer& tokenizer, const Arguments& a,
-                         const std::vector<int>& prompt, const GenerateSettings& settings) {
+// Writes one text as it comes.
+void write_sample(Gpt<float>& model, const Tokenizer& tokenizer, const Arguments& a,
+                  const std::string& prompt, const GenerateSettings& settings, Timing& timing) {
+  using Clock = std::chrono::steady_clock;
+  const auto since = [](Clock::time_point start) {
+    return std::chrono::duration<double>(Clock::now() - start).count();
+  };
   StreamDecoder decoder;
   std::string text;
   const auto emit = [&](const std::string& part) {
     text += part;
     if (!a.json) write(part);
   };
-  if (!a.json) write(prompt_text(a));
-  const std::vector<int> tokens = generate(model, prompt, settings, [&](int token) {
+  if (!a.json) write(prompt);
+  const std::vector<int> tokens = prompt_tokens(a, tokenizer, prompt);
+  const auto start = Clock::now();
+  double first = -1;  // seconds until the first token
+  const std::vector<int> written = generate(model, tokens, settings, [&](int token) {
+    if (first < 0) first = since(start);
     emit(stream_token(decoder, tokenizer, token));
     return !was_interrupted();
   });
+  const double all = since(start);
+  if (first < 0) first = all;
+  timing.prefill += first;
+  timing.decode += all - first;
+  timing.prompt_tokens += tokens.size();
+  timing.later_tokens += written.empty() ? 0 : written.size() - 1;
   emit(stream_end(decoder));
-  if (!a.json) write("\n");
-  if (a.json) {
-    const nlohmann::json line = {{"prompt", replace_invalid_utf8(prompt_text(a))},
-                                 {"text", replace_invalid_utf8(text)},
-                                 {"tokens", tokens.size()},
-                                 {"seed", settings.seed}};
-    write(line.dump() + "\n");
+  if (!a.json) {
+    write("\n");
+    return;
   }
-  return tokens.size();
+  const nlohmann::json line = {{"prompt", replace_invalid_utf8(prompt)},
+                               {"text", replace_invalid_utf8(text)},
+                               {"tokens", written.size()},
+                               {"seed", settings.seed}};
+  write(line.dump() + "\n");
+}
+
+void print_timing(const Timing& t) {
+  const auto rate = [](double tokens, double seconds) {
+    return short_number(tokens / std::max(seconds, 1e-9));
+  };
+  const std::string prefill = rate(static_cast<double>(t.prompt_tokens), t.prefill);
+  std::string line = fmt::format("prompt: {} tokens, {} tokens/s", t.prompt_tokens, prefill);
+  if (t.later_tokens > 0) {
+    line += fmt::format("; text: {} tokens, {} tokens/s", t.later_tokens,
+                        rate(static_cast<double>(t.later_tokens), t.decode));
+  }
+  fmt::print(stderr, "{}\n", ::isatty(STDERR_FILENO) != 0 ? dim(line) : line);
 }
 
 void run(Arguments& a) {
@@ -93,25 +129,23 @@ void run(Arguments& a) {
         "{}: the tokenizer has {} tokens and the model {}: they do not belong together", a.model,
         vocab_size(tokenizer), config.vocab_size);
   });
-  const std::vector<int> prompt = prompt_tokens(a, tokenizer);
+  const std::string prompt = prompt_text(a);
+  prompt_tokens(a, tokenizer, prompt);  // refuses a prompt before anything is written
   Gpt<float> model =
       make_gpt(config, ops, host_memory(), Purpose::inference, 1, config.context_length);
   load_parameters(model, a.model);
   if (const SpecialToken* end = find_special(tokenizer, kEndOfText))
     a.settings.stop_token = end->id;
   catch_interrupts();
-  const auto start = std::chrono::steady_clock::now();
-  std::size_t tokens = 0;
+  Timing timing;
   for (int i = 0; i < a.samples && !was_interrupted(); ++i) {
     GenerateSettings settings = a.settings;
     settings.seed += static_cast<std::uint64_t>(i);
     if (i > 0 && !a.json) write("\n");
-    tokens += write_sample(model, tokenizer, a, prompt, settings);
+    write_sample(model, tokenizer, a, prompt, settings, timing);
   }
-  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
-  fmt::print(stderr, "{}\n",
-             dim(fmt::format("{} tokens in {:.2f} s: {:.0f} tokens/s", tokens, took.count(),
-                             static_cast<double>(tokens) / took.count())));
+  print_timing(timing);
+  if (was_interrupted()) throw CLI::RuntimeError(130);
 }
 
 }  // namespace
@@ -139,6 +173,7 @@ void add_generate_command(CLI::App& app) {
       ->capture_default_str();
   command->add_option("--samples", a->samples, "Texts to write, with seeds from --seed on")
       ->capture_default_str();
+  command->add_flag("--raw", a->raw, "Do not put the token that parts texts before the prompt");
   command->add_flag("--json", a->json, "One JSON object a text");
   add_kernel_options(*command, a->kernels);
   command->callback([a] { run(*a); });

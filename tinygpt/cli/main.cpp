@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <csignal>
 #include <cstdio>
 #include <exception>
 #include <new>
@@ -20,9 +21,13 @@ int fail(const char* what) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  // A file that grows beyond the user's limit is an error like a full disk, not a sudden end.
+  std::signal(SIGXFSZ, SIG_IGN);
   CLI::App app{"Build, train and run small GPTs."};
   app.name("tinygpt");
   app.require_subcommand(1);
+  // Of an option that is given twice, the last counts: scripts add theirs behind a common part.
+  app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   app.set_help_all_flag("--help-all", "The options of every command");
   tinygpt::cli::add_data_command(app);
   tinygpt::cli::add_tokenizer_command(app);

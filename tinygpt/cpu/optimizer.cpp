@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "tinygpt/core/error.h"
 #include "tinygpt/cpu/kernels.h"
 #include "tinygpt/cpu/loops.h"
 #include "tinygpt/cpu/parallel.h"
@@ -65,6 +66,7 @@ void adamw_range(float* __restrict param, float* __restrict m, float* __restrict
 
 void adamw_step(float* param, float* /*master: float needs none*/, float* m, float* v,
                 const float* grad, std::int64_t n, const AdamwSettings& settings) {
+  check(settings.step >= 1, "adamw: steps count from 1, since step 0 has nothing to correct by");
   parallel_ranges(n, 16, 3, [=, &settings](std::int64_t begin, std::int64_t end) {
     adamw_range(param + begin, m + begin, v + begin, grad + begin, end - begin, settings);
   });

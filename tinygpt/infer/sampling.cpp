@@ -51,6 +51,8 @@ int sample_token(std::span<const float> logits, const SamplingSettings& settings
     check(!std::isnan(logit), "sampling: a logit is NaN: the model's weights are broken");
   }
   const int likeliest = argmax(logits);
+  check(std::isfinite(logits[static_cast<std::size_t>(likeliest)]),
+        "sampling: the largest logit is infinite: the model's weights are broken");
   if (settings.temperature == 0) return likeliest;
   const double largest = logits[static_cast<std::size_t>(likeliest)];
   std::vector<Candidate> candidates;

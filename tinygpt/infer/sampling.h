@@ -23,7 +23,8 @@ void check_sampling(const SamplingSettings& settings);
 // section 3.
 //
 // Equal logits are ordered by token id, so that the result depends on the random state alone. With
-// temperature 0 no random number is drawn. Throws Error when a logit is NaN.
+// temperature 0 no random number is drawn. Throws Error when a logit is NaN or the largest
+// infinite; a logit of minus infinity is a token that is never drawn.
 int sample_token(std::span<const float> logits, const SamplingSettings& settings, Random& random);
 
 }  // namespace tinygpt

@@ -18,14 +18,17 @@ json split_to_json(const SplitInfo& split) {
   return result;
 }
 
+std::optional<double> optional_number(const json& value, const char* key) {
+  if (!value.contains(key)) return std::nullopt;
+  return value.at(key).get<double>();
+}
+
 SplitInfo split_from_json(const json& value) {
   SplitInfo split;
   split.documents = value.at("documents").get<std::int64_t>();
   split.bytes = value.at("bytes").get<std::int64_t>();
   split.tokens = value.at("tokens").get<std::int64_t>();
-  if (value.contains("floor_nats_per_byte")) {
-    split.floor_nats_per_byte = value.at("floor_nats_per_byte").get<double>();
-  }
+  split.floor_nats_per_byte = optional_number(value, "floor_nats_per_byte");
   return split;
 }
 
@@ -47,6 +50,10 @@ CorpusInfo load_corpus_info(const std::filesystem::path& folder) {
     info.tokenizer = value.at("tokenizer").get<std::string>();
     info.vocab_size = value.at("vocab_size").get<int>();
     info.seed = value.at("seed").get<std::uint64_t>();
+    info.text_sha256 = value.value("text_sha256", std::string());
+    info.source_stamp = value.value("source_stamp", std::string());
+    info.entropy_nats_per_document = optional_number(value, "entropy_nats_per_document");
+    info.log10_documents = optional_number(value, "log10_documents");
     info.train = split_from_json(value.at("train"));
     info.validation = split_from_json(value.at("validation"));
     check(info.train.tokens > 0 && info.validation.tokens > 0 && info.validation.bytes > 0,
@@ -59,13 +66,19 @@ CorpusInfo load_corpus_info(const std::filesystem::path& folder) {
 }
 
 void save_corpus_info(const std::filesystem::path& folder, const CorpusInfo& info) {
-  const json value = {{"name", info.name},
-                      {"made_from", info.made_from},
-                      {"tokenizer", info.tokenizer},
-                      {"vocab_size", info.vocab_size},
-                      {"seed", info.seed},
-                      {"train", split_to_json(info.train)},
-                      {"validation", split_to_json(info.validation)}};
+  json value = {{"name", info.name},
+                {"made_from", info.made_from},
+                {"tokenizer", info.tokenizer},
+                {"vocab_size", info.vocab_size},
+                {"seed", info.seed},
+                {"text_sha256", info.text_sha256},
+                {"source_stamp", info.source_stamp},
+                {"train", split_to_json(info.train)},
+                {"validation", split_to_json(info.validation)}};
+  if (info.entropy_nats_per_document) {
+    value["entropy_nats_per_document"] = *info.entropy_nats_per_document;
+  }
+  if (info.log10_documents) value["log10_documents"] = *info.log10_documents;
   write_file_atomically(folder / "corpus.json", value.dump(2) + "\n");
 }
 

@@ -26,7 +26,11 @@ struct CorpusInfo {
   std::string made_from;  // everything that decides the content: equal means nothing to do
   std::string tokenizer;  // "byte", "char" or "bpe"
   int vocab_size = 0;
-  std::uint64_t seed = 0;  // tinytales
+  std::uint64_t seed = 0;    // tinytales
+  std::string text_sha256;   // of the text, or of the grammar that drew it
+  std::string source_stamp;  // names, sizes and times of the files read: equal means not changed
+  // tinytales: what measure_grammar says.
+  std::optional<double> entropy_nats_per_document, log10_documents;
   SplitInfo train, validation;
 };
 

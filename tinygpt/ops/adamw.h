@@ -24,8 +24,7 @@ struct AdamwSettings {
 
 // param  [n]  in and out
 // master [n]  in and out: the float copy that is updated where Real is narrower, and then rounded
-// to
-//             param; nullptr where Real is float
+//             to param; nullptr where Real is float
 // m, v   [n]  in and out, zero before the first step
 // grad   [n]
 template <class Real>

@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "tinygpt/text/tinytales_grammar.h"  // made by CMake from datasets/tinytales.grammar
+#include "tinygpt/text/embedded_datasets.h"  // made by CMake from datasets/
 
 namespace tinygpt {
 

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cstdio>
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <vector>
 
@@ -19,53 +19,22 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 
 constexpr std::string_view kPrefix = "step-";
+constexpr const char* kUnfinished = ".unfinished";
+constexpr const char* kRemoved = ".removed";
 
 float* floats(const DeviceBuffer& buffer) { return static_cast<float*>(buffer.data()); }
 
-json settings_to_json(const TrainSettings& s) {
-  return {{"batch", s.batch},
-          {"time", s.time},
-          {"accumulate", s.accumulate},
-          {"steps", s.steps},
-          {"lr", s.lr},
-          {"min_lr", s.min_lr},
-          {"warmup", s.warmup},
-          {"beta1", s.beta1},
-          {"beta2", s.beta2},
-          {"weight_decay", s.weight_decay},
-          {"clip", s.clip},
-          {"seed", s.seed},
-          {"eval_every", s.eval_every},
-          {"eval_windows", s.eval_windows},
-          {"eval_context", s.eval_context}};
+json read_state(const fs::path& checkpoint) {
+  return json::parse(read_file(checkpoint / "training.json", 1 << 20));
 }
 
-TrainSettings settings_from_json(const json& value) {
-  TrainSettings s;
-  value.at("batch").get_to(s.batch);
-  value.at("time").get_to(s.time);
-  value.at("accumulate").get_to(s.accumulate);
-  value.at("steps").get_to(s.steps);
-  value.at("lr").get_to(s.lr);
-  value.at("min_lr").get_to(s.min_lr);
-  value.at("warmup").get_to(s.warmup);
-  value.at("beta1").get_to(s.beta1);
-  value.at("beta2").get_to(s.beta2);
-  value.at("weight_decay").get_to(s.weight_decay);
-  value.at("clip").get_to(s.clip);
-  value.at("seed").get_to(s.seed);
-  value.at("eval_every").get_to(s.eval_every);
-  value.at("eval_windows").get_to(s.eval_windows);
-  value.at("eval_context").get_to(s.eval_context);
-  return s;
-}
-
-json read_json(const fs::path& path) {
-  const std::string text = read_file(path, 1 << 20);
+// Turns whatever the JSON library complains about into an Error that names the file.
+template <class Read>
+auto reading_state(const fs::path& checkpoint, Read&& read) {
   try {
-    return json::parse(text);
+    return read();
   } catch (const json::exception& error) {
-    throw Error(fmt::format("{}: {}", path.string(), error.what()));
+    throw Error(fmt::format("{}: {}", (checkpoint / "training.json").string(), error.what()));
   }
 }
 
@@ -93,55 +62,78 @@ std::vector<fs::path> checkpoints(const fs::path& folder) {
   return paths;
 }
 
-// Gives the folder's own model the files of the checkpoint: a second name for the same content,
-// moved over the old file in one step.
-void publish(const fs::path& checkpoint, const fs::path& folder) {
-  // A model of another shape must not be found beside the new config.json, not even for a moment.
-  const bool same_shape =
-      fs::exists(folder / "config.json") &&
-      read_file(folder / "config.json") == read_file(checkpoint / "config.json");
-  if (!same_shape) fs::remove(folder / "model.safetensors");
-  for (const char* name : {"config.json", "tokenizer.json", "model.safetensors"}) {
-    const fs::path from = checkpoint / name, to = folder / name;
-    const fs::path link = folder / fmt::format(".{}.new", name);
-    fs::remove(link);
-    std::error_code failed;
-    fs::create_hard_link(from, link, failed);
-    if (failed) fs::copy_file(from, link);  // a file system without hard links
-    fs::rename(link, to);
-  }
+// A folder that is half removed must not look like a checkpoint: it loses its name first.
+void remove_checkpoint(const fs::path& checkpoint) {
+  const fs::path removed = checkpoint.parent_path() / kRemoved;
+  fs::remove_all(removed);
+  fs::rename(checkpoint, removed);
+  fs::remove_all(removed);
+}
+
+bool same_content(const fs::path& a, const fs::path& b) {
+  return fs::exists(a) && fs::exists(b) && read_file(a) == read_file(b);
+}
+
+// Weights that are not finite are worth nothing, and must not take the place of some that are.
+void check_finite(const Trainer& trainer) {
+  const Gpt<float>& model = *trainer.model;
+  std::vector<float> values(static_cast<std::size_t>(model.layout.total));
+  model.memory.copy_out(values.data(), model.params(), values.size() * sizeof(float));
+  const bool finite =
+      std::all_of(values.begin(), values.end(), [](float x) { return std::isfinite(x); });
+  check(finite, [&] {
+    return fmt::format(
+        "step {}: a parameter is no longer a finite number: the training has diverged, and the "
+        "last checkpoint stays as it is; try a smaller --lr or a longer --warmup",
+        trainer.step);
+  });
+}
+
+void write_checkpoint(const Trainer& trainer, const TrainOrigin& origin, const fs::path& folder,
+                      const std::string& tokenizer_json) {
+  const Gpt<float>& model = *trainer.model;
+  save_model(model, folder);
+  save_tensors(model.layout, model.config, floats(trainer.m), folder / "optimizer-m.safetensors");
+  save_tensors(model.layout, model.config, floats(trainer.v), folder / "optimizer-v.safetensors");
+  write_file_atomically(folder / "tokenizer.json", tokenizer_json);
+  json state = {{"step", trainer.step},
+                {"data_counter", trainer.data_random.counter},
+                {"elapsed_s", trainer.elapsed},
+                {"settings", settings_to_json(trainer.settings)},
+                {"origin",
+                 {{"data", origin.data},
+                  {"corpus", origin.corpus},
+                  {"kernels", origin.kernels},
+                  {"threads", origin.threads}}}};
+  if (trainer.validation_loss) state["validation_loss"] = *trainer.validation_loss;
+  write_file_atomically(folder / "training.json", state.dump(2) + "\n");
   sync_folder(folder);
 }
 
 }  // namespace
 
-void save_checkpoint(const Trainer& trainer, const fs::path& folder,
+void save_checkpoint(const Trainer& trainer, const TrainOrigin& origin, const fs::path& folder,
                      const std::string& tokenizer_json) {
+  check_finite(trainer);
   const fs::path all = folder / "checkpoints";
-  fs::create_directories(all);
   const fs::path final_name = all / fmt::format("{}{:06}", kPrefix, trainer.step);
-  const fs::path temporary = all / ".unfinished";
-  fs::remove_all(temporary);
-  fs::create_directory(temporary);
-  const Gpt<float>& model = *trainer.model;
-  save_model(model, temporary);
-  save_tensors(model.layout, model.config, floats(trainer.m),
-               temporary / "optimizer-m.safetensors");
-  save_tensors(model.layout, model.config, floats(trainer.v),
-               temporary / "optimizer-v.safetensors");
-  write_file_atomically(temporary / "tokenizer.json", tokenizer_json);
-  const json state = {{"step", trainer.step},
-                      {"data_counter", trainer.data_random.counter},
-                      {"settings", settings_to_json(trainer.settings)}};
-  write_file_atomically(temporary / "training.json", state.dump(2) + "\n");
-  sync_folder(temporary);
-  // After an interrupted run a checkpoint of this step may be there: it is the same to the bit.
-  fs::remove_all(final_name);
-  fs::rename(temporary, final_name);
+  const fs::path unfinished = all / kUnfinished;
+  fs::create_directories(all);
+  fs::remove_all(unfinished);
+  fs::create_directory(unfinished);
+  try {
+    write_checkpoint(trainer, origin, unfinished, tokenizer_json);
+  } catch (...) {
+    std::error_code ignored;
+    fs::remove_all(unfinished, ignored);  // it may have filled the disk
+    throw;
+  }
+  if (fs::exists(final_name)) remove_checkpoint(final_name);
+  fs::rename(unfinished, final_name);
   sync_folder(all);
-  publish(final_name, folder);
+  publish_checkpoint(final_name, folder);
   const std::vector<fs::path> old = checkpoints(folder);
-  for (std::size_t i = 0; i + 2 < old.size(); ++i) fs::remove_all(old[i]);
+  for (std::size_t i = 0; i + 2 < old.size(); ++i) remove_checkpoint(old[i]);
 }
 
 std::optional<fs::path> newest_checkpoint(const fs::path& folder) {
@@ -150,60 +142,63 @@ std::optional<fs::path> newest_checkpoint(const fs::path& folder) {
   return all.back();
 }
 
-TrainSettings load_settings(const fs::path& checkpoint) {
-  const fs::path path = checkpoint / "training.json";
-  try {
-    return settings_from_json(read_json(path).at("settings"));
-  } catch (const json::exception& error) {
-    throw Error(fmt::format("{}: {}", path.string(), error.what()));
+void publish_checkpoint(const fs::path& checkpoint, const fs::path& folder) {
+  // A model must not be found beside the config or tokenizer of another, not even for a moment.
+  const bool same_kind = same_content(folder / "config.json", checkpoint / "config.json") &&
+                         same_content(folder / "tokenizer.json", checkpoint / "tokenizer.json");
+  if (!same_kind) fs::remove(folder / "model.safetensors");
+  for (const char* name : {"config.json", "tokenizer.json", "model.safetensors"}) {
+    const fs::path from = checkpoint / name, to = folder / name;
+    const fs::path link = folder / fmt::format(".{}.new", name);
+    fs::remove(link);
+    // A second name for the same content, moved over the old file in one step.
+    std::error_code failed;
+    fs::create_hard_link(from, link, failed);
+    if (failed) fs::copy_file(from, link);  // a file system without hard links
+    fs::rename(link, to);
+    fs::remove(link);  // rename leaves it where both are one file already
   }
+  sync_folder(folder);
+}
+
+void remove_checkpoints(const fs::path& folder) {
+  // The newest goes last: whoever interrupts this finds the end of the old training, or nothing.
+  for (const fs::path& checkpoint : checkpoints(folder)) remove_checkpoint(checkpoint);
+}
+
+CheckpointInfo read_checkpoint_info(const fs::path& checkpoint) {
+  return reading_state(checkpoint, [&] {
+    const json state = read_state(checkpoint);
+    const json& origin = state.at("origin");
+    CheckpointInfo info;
+    info.settings = settings_from_json(state.at("settings"));
+    info.origin = {origin.at("data").get<std::string>(), origin.at("corpus").get<std::string>(),
+                   origin.at("kernels").get<std::string>(), origin.at("threads").get<int>()};
+    info.step = state.at("step").get<int>();
+    check(info.step >= 0, [&] {
+      return fmt::format("{}: step is {}", (checkpoint / "training.json").string(), info.step);
+    });
+    return info;
+  });
 }
 
 void load_checkpoint(Trainer& trainer, const fs::path& checkpoint) {
-  const fs::path path = checkpoint / "training.json";
   Gpt<float>& model = *trainer.model;
-  try {
-    const json state = read_json(path);
-    const int step = state.at("step").get<int>();
-    check(step >= 0, [&] { return fmt::format("{}: step is {}", path.string(), step); });
-    load_parameters(model, checkpoint);
-    load_tensors(model.layout, model.config, floats(trainer.m),
-                 checkpoint / "optimizer-m.safetensors");
-    load_tensors(model.layout, model.config, floats(trainer.v),
-                 checkpoint / "optimizer-v.safetensors");
+  const CheckpointInfo info = read_checkpoint_info(checkpoint);
+  reading_state(checkpoint, [&] {
+    const json state = read_state(checkpoint);
     trainer.data_random.counter = state.at("data_counter").get<std::uint64_t>();
-    trainer.step = step;
-  } catch (const json::exception& error) {
-    throw Error(fmt::format("{}: {}", path.string(), error.what()));
-  }
-}
-
-TrainingLog::TrainingLog(const fs::path& folder, int step) : path_(folder / "log.jsonl") {
-  std::string kept;
-  if (step > 0 && fs::exists(path_)) {
-    const std::string text = read_file(path_);
-    for (std::size_t at = 0; at < text.size();) {
-      const std::size_t end = text.find('\n', at);
-      if (end == std::string::npos) break;  // cut off
-      const json line =
-          json::parse(text.begin() + static_cast<std::ptrdiff_t>(at),
-                      text.begin() + static_cast<std::ptrdiff_t>(end), nullptr, false);
-      const bool valid = line.is_object() && line.value("step", 0) <= step;
-      if (valid) kept.append(text, at, end + 1 - at);
-      at = end + 1;
+    trainer.elapsed = state.value("elapsed_s", 0.0);
+    if (state.contains("validation_loss")) {
+      trainer.validation_loss = state.at("validation_loss").get<double>();
     }
-  }
-  write_file_atomically(path_, kept);
-  file_ = std::fopen(path_.c_str(), "a");
-  check(file_ != nullptr, [&] { return fmt::format("{}: cannot be written", path_.string()); });
-}
-
-TrainingLog::~TrainingLog() { std::fclose(file_); }
-
-void TrainingLog::write(const std::string& json_line) {
-  fmt::print(file_, "{}\n", json_line);
-  check(std::fflush(file_) == 0,
-        [&] { return fmt::format("{}: cannot be written: is the disk full?", path_.string()); });
+  });
+  load_parameters(model, checkpoint);
+  load_tensors(model.layout, model.config, floats(trainer.m),
+               checkpoint / "optimizer-m.safetensors");
+  load_tensors(model.layout, model.config, floats(trainer.v),
+               checkpoint / "optimizer-v.safetensors");
+  trainer.step = info.step;
 }
 
 }  // namespace tinygpt

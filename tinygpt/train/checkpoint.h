@@ -9,7 +9,8 @@
 //                                   training.json
 //
 // A checkpoint's folder is written under another name, made durable, and renamed: whoever finds
-// step-000500 finds all of it, and every file in it is of step 500.
+// step-000500 finds all of it, and every file in it is of step 500. Removing one goes the same way
+// backwards.
 #pragma once
 
 #include <filesystem>
@@ -20,35 +21,34 @@
 
 namespace tinygpt {
 
-// Saves the model, the optimizer and the trainer's state, makes the folder's own model the same,
-// and removes all but the two newest checkpoints. tokenizer_json is the file's content.
-void save_checkpoint(const Trainer& trainer, const std::filesystem::path& folder,
-                     const std::string& tokenizer_json);
+// Saves the model, the optimizer and the trainer's state, publishes it as the folder's own model,
+// and removes all but the two newest checkpoints. tokenizer_json is the file's content. Throws
+// Error, and leaves everything that was there as it was, when the disk is full or a parameter is
+// not finite.
+void save_checkpoint(const Trainer& trainer, const TrainOrigin& origin,
+                     const std::filesystem::path& folder, const std::string& tokenizer_json);
 
 // The newest checkpoint's folder, or nothing.
 std::optional<std::filesystem::path> newest_checkpoint(const std::filesystem::path& folder);
 
-// The settings that a checkpoint was made with. Throws Error, naming file and field, on a bad file.
-TrainSettings load_settings(const std::filesystem::path& checkpoint);
+// Makes the folder's own model the same as the checkpoint's: what save_checkpoint ends with, for a
+// training that was killed before it came to that.
+void publish_checkpoint(const std::filesystem::path& checkpoint,
+                        const std::filesystem::path& folder);
 
-// Sets model, optimizer, data order and step to what they were. Throws Error, and changes nothing
-// that matters, when a file is missing or broken.
-void load_checkpoint(Trainer& trainer, const std::filesystem::path& checkpoint);
+// Removes the folder's checkpoints, and nothing else that may be there.
+void remove_checkpoints(const std::filesystem::path& folder);
 
-// The log: one JSON object a line. Opening it for a training that goes on at `step` removes what
-// was logged after that step, and a line that was cut off.
-class TrainingLog {
- public:
-  TrainingLog(const std::filesystem::path& folder, int step);
-  ~TrainingLog();
-  TrainingLog(const TrainingLog&) = delete;
-  TrainingLog& operator=(const TrainingLog&) = delete;
-  // Appends a line and hands it to the system at once.
-  void write(const std::string& json_line);
-
- private:
-  std::FILE* file_ = nullptr;
-  std::filesystem::path path_;
+// What a checkpoint's training was told to do. Throws Error, naming file and field, on a bad file.
+struct CheckpointInfo {
+  TrainSettings settings;
+  TrainOrigin origin;
+  int step = 0;
 };
+CheckpointInfo read_checkpoint_info(const std::filesystem::path& checkpoint);
+
+// Sets model, optimizer, data order and step to what they were. Throws Error when a file is missing
+// or broken.
+void load_checkpoint(Trainer& trainer, const std::filesystem::path& checkpoint);
 
 }  // namespace tinygpt

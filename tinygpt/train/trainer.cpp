@@ -14,12 +14,6 @@
 namespace tinygpt {
 namespace {
 
-void check_range(const char* option, double value, double low, double high) {
-  check(value >= low && value <= high, [&] {
-    return fmt::format("{} is {}: it must be between {} and {}", option, value, low, high);
-  });
-}
-
 DeviceBuffer zeroed(const Memory& memory, std::int64_t floats) {
   DeviceBuffer buffer(memory, floats * std::int64_t{sizeof(float)});
   memory.zero(buffer.data(), static_cast<std::size_t>(buffer.bytes()));
@@ -69,7 +63,8 @@ double accumulate_gradients(Trainer& trainer, const TokenFile& data) {
     ForwardOptions options;
     options.training = true;
     options.dropout_seed = s.seed;
-    options.dropout_step = static_cast<std::uint64_t>(trainer.step) * s.accumulate + i;
+    options.dropout_step =
+        static_cast<std::uint64_t>(std::int64_t{trainer.step} * s.accumulate + i);
     loss += forward(*trainer.model, trainer.tokens, trainer.targets, s.batch, s.time, options);
     backward(*trainer.model, 1.0f / static_cast<float>(s.accumulate));
   }
@@ -77,30 +72,6 @@ double accumulate_gradients(Trainer& trainer, const TokenFile& data) {
 }
 
 }  // namespace
-
-void check_settings(const TrainSettings& s, const GptConfig& config) {
-  check_range("--batch", s.batch, 1, 1 << 20);
-  check_range("--accumulate", s.accumulate, 1, 1 << 20);
-  check_range("--steps", s.steps, 1, 1e9);
-  check_range("--lr", s.lr, 0, 100);
-  check_range("--min-lr", s.min_lr, 0, s.lr);
-  check_range("--warmup", s.warmup, 0, 1e9);
-  check_range("--beta1", s.beta1, 0, 0.99999);
-  check_range("--beta2", s.beta2, 0, 0.9999999);
-  check_range("--weight-decay", s.weight_decay, 0, 1);
-  check_range("--clip", s.clip, 0, 1e9);
-  check_range("--eval-every", s.eval_every, 1, 1e9);
-  check_range("--eval-windows", s.eval_windows, 1, 1e9);
-  check_range("--eval-context", s.eval_context, 0, s.time - 1);
-  check(s.time >= 1 && s.time <= config.context_length, [&] {
-    return fmt::format("--time is {}: it must be between 1 and the model's context of {}", s.time,
-                       config.context_length);
-  });
-  check(std::int64_t{s.batch} * s.time < (std::int64_t{1} << 31), [&] {
-    return fmt::format("--batch {} times {} tokens is too much for one pass: use --accumulate",
-                       s.batch, s.time);
-  });
-}
 
 Trainer make_trainer(Gpt<float>& model, const TrainSettings& settings) {
   check_settings(settings, model.config);
@@ -117,6 +88,15 @@ Trainer make_trainer(Gpt<float>& model, const TrainSettings& settings) {
   trainer.tokens.resize(size);
   trainer.targets.resize(size);
   return trainer;
+}
+
+void check_length(const TokenFile& file, int time) {
+  check(file.size() > time, [&] {
+    return fmt::format(
+        "{}: {} tokens, fewer than the {} that one window needs; choose a shorter --context or a "
+        "longer text",
+        file.path().string(), file.size(), time + 1);
+  });
 }
 
 StepResult train_step(Trainer& trainer, const TokenFile& data) {
@@ -142,39 +122,47 @@ StepResult train_step(Trainer& trainer, const TokenFile& data) {
   return result;
 }
 
+std::int64_t eval_windows(const TrainSettings& s, const TokenFile& data, bool last) {
+  constexpr std::int64_t kLastTokens = 1'000'000;
+  const std::int64_t tokens = last ? std::max(16 * s.eval_tokens, kLastTokens) : s.eval_tokens;
+  const std::int64_t windows = std::max<std::int64_t>(tokens / s.time, 1);
+  return std::min(windows, validation_window_count(data, s.time, s.eval_context));
+}
+
 double validate(Trainer& trainer, const TokenFile& data, std::int64_t windows) {
   const TrainSettings& s = trainer.settings;
-  const std::int64_t count =
-      std::min(windows, validation_window_count(data, s.time, s.eval_context));
   const auto T = static_cast<std::size_t>(s.time);
   double sum = 0;
-  for (std::int64_t i = 0; i < count; i += s.batch) {
-    const int B = static_cast<int>(std::min<std::int64_t>(s.batch, count - i));
+  for (std::int64_t i = 0; i < windows; i += s.batch) {
+    const int B = static_cast<int>(std::min<std::int64_t>(s.batch, windows - i));
     const std::size_t used = static_cast<std::size_t>(B) * T;
     const std::span<int> tokens(trainer.tokens.data(), used);
     const std::span<int> targets(trainer.targets.data(), used);
     for (int b = 0; b < B; ++b) {
       const std::size_t row = static_cast<std::size_t>(b) * T;
-      validation_window(tokens.subspan(row, T), targets.subspan(row, T), data, i + b, count, s.time,
-                        s.eval_context);
+      validation_window(tokens.subspan(row, T), targets.subspan(row, T), data, i + b, windows,
+                        s.time, s.eval_context);
     }
     sum += double{forward(*trainer.model, tokens, targets, B, s.time)} * B;
   }
-  return sum / static_cast<double>(count);
+  trainer.validation_loss = sum / static_cast<double>(windows);
+  return *trainer.validation_loss;
 }
 
-double measure_step_seconds(Trainer& trainer, const TokenFile& data) {
+double measure_step_seconds(Trainer& trainer, const TokenFile& data, double seconds) {
+  using Clock = std::chrono::steady_clock;
   const Random before = trainer.data_random;
-  std::vector<double> seconds;
-  for (int i = 0; i < 4; ++i) {
-    const auto start = std::chrono::steady_clock::now();
+  accumulate_gradients(trainer, data);  // the first pass touches the memory
+  std::vector<double> took;
+  const auto start = Clock::now();
+  while (took.size() < 3 || Clock::now() - start < std::chrono::duration<double>(seconds)) {
+    const auto begin = Clock::now();
     accumulate_gradients(trainer, data);
-    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
-    if (i > 0) seconds.push_back(took.count());  // the first one touches the memory
+    took.push_back(std::chrono::duration<double>(Clock::now() - begin).count());
   }
   trainer.data_random = before;
-  std::sort(seconds.begin(), seconds.end());
-  return seconds[seconds.size() / 2];
+  std::sort(took.begin(), took.end());
+  return took[took.size() / 2];
 }
 
 }  // namespace tinygpt

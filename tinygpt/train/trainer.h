@@ -3,43 +3,19 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <optional>
-#include <string>
 #include <vector>
 
 #include "tinygpt/core/random.h"
 #include "tinygpt/model/gpt.h"
 #include "tinygpt/text/token_file.h"
+#include "tinygpt/train/settings.h"
 
 namespace tinygpt {
 
-// Everything that decides what a training computes. Two trainings with equal settings, models and
-// data are equal to the bit (given the same kernels and number of threads).
-struct TrainSettings {
-  int batch = 12;      // sequences in a forward pass
-  int time = 64;       // tokens in a sequence
-  int accumulate = 1;  // forward and backward passes to one optimizer step
-  int steps = 2000;
-  float lr = 1e-3f;
-  float min_lr = 1e-4f;
-  int warmup = 100;
-  float beta1 = 0.9f;
-  float beta2 = 0.99f;
-  float weight_decay = 0.1f;
-  float clip = 1.0f;  // of the gradient's norm; 0: no clipping
-  std::uint64_t seed = 1;
-  int eval_every = 250;    // steps between validations
-  int eval_windows = 256;  // windows of a validation on the way; the last one takes the whole split
-  int eval_context = 0;    // tokens that a counted one has before it at least (validation_window)
-};
-
-// Throws Error, naming the option, unless every value is in its range and fits the model.
-void check_settings(const TrainSettings& settings, const GptConfig& config);
-
-// The streams of random numbers under one seed.
+// Data order and initialisation draw from streams of their own under the one seed; so does dropout,
+// whose streams the model numbers by step.
 inline constexpr std::uint64_t kDataStream = 1;
-inline constexpr std::uint64_t kInitStream = 2;
 
 struct Trainer {
   Gpt<float>* model = nullptr;
@@ -47,12 +23,18 @@ struct Trainer {
   DeviceBuffer m, v;     // AdamW's moments, laid out like the parameters
   DeviceBuffer scratch;  // of the gradient's norm, which is its first value
   Random data_random;
-  int step = 0;  // steps taken
+  int step = 0;                             // steps taken
+  double elapsed = 0;                       // seconds, all runs together; kept by the caller
+  std::optional<double> validation_loss{};  // the last one, nats per token
   std::vector<int> tokens, targets;
 };
 
 // The model must be made for training, with room for settings.batch sequences of settings.time.
+// Throws Error on settings out of range.
 Trainer make_trainer(Gpt<float>& model, const TrainSettings& settings);
+
+// Throws Error, naming the file, unless it has enough tokens for one window.
+void check_length(const TokenFile& file, int time);
 
 struct StepResult {
   double loss = 0;  // mean over the step's tokens, before the update
@@ -64,10 +46,16 @@ struct StepResult {
 // finite.
 StepResult train_step(Trainer& trainer, const TokenFile& data);
 
-// Mean loss in nats per token over `windows` windows of the file, or over all where it has fewer.
+// Windows that a validation on the way reads, and the last one: the whole file, but no more than 16
+// times as much as the others, and at least a million tokens.
+std::int64_t eval_windows(const TrainSettings& settings, const TokenFile& data, bool last);
+
+// Mean loss in nats per token over that many windows, spread evenly over the file. It is kept in
+// trainer.validation_loss, too.
 double validate(Trainer& trainer, const TokenFile& data, std::int64_t windows);
 
-// Seconds of one step, from a few passes that change nothing: for plans that have to fit a time.
-double measure_step_seconds(Trainer& trainer, const TokenFile& data);
+// Seconds of one step, from passes that change nothing: for plans that have to fit a time. Measures
+// for about `seconds`, and at least three passes.
+double measure_step_seconds(Trainer& trainer, const TokenFile& data, double seconds = 1.5);
 
 }  // namespace tinygpt

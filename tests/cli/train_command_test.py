@@ -1,0 +1,286 @@
+"""`tinygpt train` as a user meets it: killed, interrupted, resumed, told nonsense, out of disk."""
+import json
+import os
+import random
+import resource
+import shutil
+import signal
+import struct
+import time
+import unittest
+
+from program import ProgramTest, newest
+
+SHAPE = ["--config", "nano-cpu", "--layers", 2, "--heads", 2, "--width", 32, "--context", 32]
+STEPS = ["--batch", 4, "--steps", 50, "--eval-every", 10, "--eval-tokens", 256, "--log-every", 1,
+         "--threads", 2]
+STATE = ["model.safetensors", "optimizer-m.safetensors", "optimizer-v.safetensors"]
+
+
+def file_size_limit(limit):
+    return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+
+class TrainCommandTest(ProgramTest):
+    def words(self, *more, out="model"):
+        return ["train", "--data", self.corpus, "--out", out] + SHAPE + STEPS + list(more)
+
+    def state(self, folder, step):
+        checkpoint = "step-%06d" % step
+        return [self.read(folder, "checkpoints", checkpoint, name) for name in STATE]
+
+    def losses(self, folder):
+        """(step, loss, validation loss) of every line; fails where a step appears twice."""
+        lines = [line for line in self.lines(folder, "log.jsonl") if "step" in line]
+        steps = [line["step"] for line in lines]
+        self.assertEqual(steps, sorted(set(steps)), "a step appears twice in the log")
+        return [(line["step"], line["loss"], line.get("validation_loss")) for line in lines]
+
+    def test_a_training_killed_again_and_again_ends_as_if_it_had_not_been(self):
+        self.succeed(*self.words("--dropout", 0.1, out="whole"))
+        seed = int(os.environ.get("TINYGPT_TEST_SEED", "1"))
+        chance = random.Random(seed)
+        kills = resumed = 0
+        words = self.words("--dropout", 0.1, "--checkpoint-every", 2, out="killed")
+        while True:
+            before = newest(self.path("killed"))
+            begun = os.path.exists(self.path("killed", "log.jsonl"))
+            process = self.start(*words, *(["--resume"] if begun else []))
+            # Often early, now and then late; where nothing was reached, the next one lives longer.
+            end = time.monotonic() + chance.uniform(0.0, 1.0)
+            while process.poll() is None and kills < 12:
+                if time.monotonic() > end and newest(self.path("killed")) > before:
+                    break
+                time.sleep(0.002)
+            time.sleep(chance.uniform(0.0, 0.02))
+            if kills >= 12:
+                process.wait(timeout=300)
+            process.kill()
+            _, err = process.communicate()
+            resumed += before > 0
+            if process.returncode == 0:
+                break
+            self.assertEqual(process.returncode, -signal.SIGKILL, err)
+            kills += 1
+        self.assertGreaterEqual(kills, 3, "seed %d: too few kills to prove anything" % seed)
+        self.assertGreaterEqual(resumed, 3)
+        self.assertEqual(self.state("killed", 50), self.state("whole", 50), "seed %d" % seed)
+        self.assertEqual(self.losses("killed"), self.losses("whole"))
+        self.assertEqual([loss[0] for loss in self.losses("whole")], list(range(1, 51)))
+        for name in ("model.safetensors", "config.json", "tokenizer.json"):
+            self.assertEqual(self.read("killed", name), self.read("whole", name))
+        self.assertEqual(sorted(os.listdir(self.path("killed", "checkpoints")))[-1], "step-000050")
+
+    def test_interrupted_at_any_moment_it_saves_and_says_how_to_go_on(self):
+        self.succeed(*self.words(out="whole"))
+        for number in (signal.SIGINT, signal.SIGTERM):
+            shutil.rmtree(self.path("model"), ignore_errors=True)
+            process = self.start(*self.words("--json"))
+            for line in process.stdout:
+                if json.loads(line).get("step", 0) >= 7:
+                    break
+            process.send_signal(number)
+            _, err = process.communicate(timeout=60)
+            self.assertEqual(process.returncode, 130, err)
+            self.assertIn("--resume", err)
+            step = newest(self.path("model"))
+            self.assertGreaterEqual(step, 7)
+            self.assertLess(step, 50)
+            self.assertIn("after step %d" % step, err)
+            self.succeed(*self.words("--resume"))
+            self.assertEqual(self.state("model", 50), self.state("whole", 50))
+            self.assertEqual(self.losses("model"), self.losses("whole"))
+
+    def test_a_second_interrupt_ends_it_at_once(self):
+        # A step of half a minute at least.
+        process = self.start(*self.words("--json", "--accumulate", 1000000))
+        process.stdout.readline()  # the log's first line: it listens for interrupts now
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.3)
+        self.assertIsNone(process.poll())
+        process.send_signal(signal.SIGINT)
+        self.assertEqual(process.wait(timeout=10), 130)
+        process.communicate()
+        self.assertEqual(newest(self.path("model")), 0)
+
+    def test_options_that_cannot_be_are_refused_and_nothing_is_written(self):
+        base = ["train", "--data", self.corpus, "--out", "model"]
+        cases = [
+            (["--steps", "0"], "--steps"), (["--steps", "-5"], "--steps"),
+            (["--steps", "many"], "--steps"), (["--steps", "1e3"], "--steps"),
+            (["--steps", "99999999999999"], "--steps"), (["--batch", "0"], "--batch"),
+            (["--batch", "1048577"], "--batch"), (["--batch", "1000000"], "memory"),
+            (["--accumulate", "0"], "--accumulate"), (["--lr", "-1"], "--lr"),
+            (["--lr", "nan"], "--lr"), (["--lr", "inf"], "--lr"), (["--min-lr", "5"], "--min-lr"),
+            (["--warmup", "-1"], "--warmup"), (["--steps", "10", "--warmup", "11"], "--warmup"),
+            (["--beta1", "1"], "--beta1"), (["--beta2", "2"], "--beta2"),
+            (["--weight-decay", "-0.1"], "--weight-decay"), (["--clip", "-1"], "--clip"),
+            (["--seed", "-1"], "--seed"), (["--eval-every", "0"], "--eval-every"),
+            (["--eval-tokens", "0"], "--eval-tokens"), (["--eval-context", "300"], "--eval-context"),
+            (["--time", "0"], "--time"), (["--time", "257"], "--time"),
+            (["--checkpoint-every", "0"], "--checkpoint-every"),
+            (["--log-every", "0"], "--log-every"), (["--samples", "-1"], "--samples"),
+            (["--max-minutes", "-1"], "--max-minutes"), (["--max-minutes", "nan"], "--max-minutes"),
+            (["--layers", "0"], "layers"), (["--layers", "-3"], "layers"),
+            (["--heads", "5"], "heads"), (["--heads", "0"], "heads"), (["--kv-heads", "2"], "kv_heads"),
+            (["--width", "0"], "width"), (["--width", "2147483647"], "width"),
+            (["--hidden", "-1"], "hidden"), (["--context", "0"], "context"),
+            (["--dropout", "1"], "dropout"), (["--dropout", "nan"], "dropout"),
+            (["--family", "bert"], "--family"), (["--config", "huge"], "huge"),
+            (["--preset", "best"], "--preset"), (["--kernels", "fast"], "fast"),
+            (["--kernels", "cpu,softmax"], "softmax"), (["--threads", "-1"], "--threads"),
+            (["--threads", "5000"], "--threads"), (["--device", "cuda"], "cuda"),
+            (["--resume", "--overwrite"], "--overwrite"), (["--resume"], "--resume"),
+            (["--what"], "--what"), (["more"], "more"), (["--steps"], "--steps"),
+        ]
+        for words, naming in cases:
+            self.refuse(*base, *words, naming=naming)
+            self.assertEqual(os.listdir(self.folder), [], words)
+        self.refuse("train", "--data", "nowhere", "--out", "model", naming="nowhere")
+        self.refuse(naming="subcommand")
+        self.assertEqual(os.listdir(self.folder), [])
+
+    def test_corpora_that_cannot_be_are_refused_and_nothing_is_written(self):
+        def broken(name, content):
+            folder = self.path("corpus")
+            shutil.rmtree(folder, ignore_errors=True)
+            shutil.copytree(self.corpus, folder)
+            if content is None:
+                os.remove(os.path.join(folder, name))
+            else:
+                with open(os.path.join(folder, name), "wb") as file:
+                    file.write(content)
+            return ["train", "--data", folder, "--out", "model"] + SHAPE + STEPS
+
+        def tokens(values):
+            header = "{'descr': '<u2', 'fortran_order': False, 'shape': (%d,), }" % len(values)
+            header = header.ljust(117) + "\n"
+            return (b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode() +
+                    struct.pack("<%dH" % len(values), *values))
+
+        for name in ("train.npy", "validation.npy", "tokenizer.json", "corpus.json"):
+            self.refuse(*broken(name, None), naming=name)
+            self.refuse(*broken(name, b""), naming=name)
+            self.refuse(*broken(name, b"\x00\xff nonsense"), naming=name)
+        for name in ("train.npy", "validation.npy"):
+            self.refuse(*broken(name, tokens([1] * 32)), naming=name)  # one too few for a window
+            self.refuse(*broken(name, tokens([1] * 100 + [60000])), naming=name)
+        self.assertEqual(os.listdir(self.folder), ["corpus"])
+        words = broken("train.npy", tokens([1] * 33))
+        self.succeed(*words)
+
+    def test_a_model_that_is_there_is_neither_overwritten_nor_mixed_up(self):
+        short = ["--steps", 4, "--checkpoint-every", 2]
+        self.succeed(*self.words(*short))
+        before = self.read("model", "model.safetensors")
+        log = self.read("model", "log.jsonl")
+        self.refuse(*self.words(*short), naming="--overwrite")
+        for words, naming in [
+            (["--layers", 3], "--layers"), (["--width", 64], "--width"), (["--heads", 4], "--heads"),
+            (["--context", 64], "--context"), (["--family", "llama"], "--family"),
+            (["--config", "demo"], "--layers"), (["--dropout", 0.5], "--dropout"), (["--untied"], "--untied"),
+            (["--lr", 0.5], "--lr"), (["--batch", 5], "--batch"), (["--seed", 9], "--seed"),
+            (["--clip", 2], "--clip"), (["--steps", 3], "--steps"), (["--time", 16], "--time"),
+        ]:
+            self.refuse("train", "--out", "model", "--resume", *words, naming=naming)
+        other = self.path("other")
+        text = self.path("other.txt")
+        with open(text, "w", encoding="utf-8") as file:
+            file.write("another text altogether " * 100)
+        self.succeed("data", text, "--out", other, "--tokenizer", "byte")
+        self.refuse("train", "--out", "model", "--resume", "--data", other, naming=other)
+        self.assertEqual(self.read("model", "model.safetensors"), before)
+        self.assertEqual(self.read("model", "log.jsonl"), log)
+        # Everything that is not said again is as it was.
+        self.succeed("train", "--out", "model", "--resume", "--steps", 8)
+        self.assertEqual(newest(self.path("model")), 8)
+        self.succeed(*self.words(*short, "--overwrite", "--seed", 2))
+        self.assertEqual(newest(self.path("model")), 4)
+        self.assertNotEqual(self.read("model", "model.safetensors"), before)
+        self.assertEqual([loss[0] for loss in self.losses("model")], [1, 2, 3, 4])
+
+    def test_a_full_disk_leaves_the_old_checkpoint_whole(self):
+        self.succeed(*self.words("--steps", 4))
+        shutil.copytree(self.path("model"), self.path("twin"))
+        size = os.path.getsize(self.path("model", "model.safetensors"))
+        for limit in (size // 2, size - 1, 3000):
+            self.refuse(*self.words("--resume", "--steps", 8), naming="model", begun=True,
+                        preexec_fn=file_size_limit(limit))
+            self.assertEqual(self.state("model", 4), self.state("twin", 4))
+            self.assertEqual(os.listdir(self.path("model", "checkpoints")), ["step-000004"])
+            for name in ("model.safetensors", "config.json", "tokenizer.json"):
+                self.assertEqual(self.read("model", name), self.read("twin", name))
+        self.succeed(*self.words("--resume", "--steps", 8))
+        self.succeed(*self.words("--resume", "--steps", 8, out="twin"))
+        self.assertEqual(self.state("model", 8), self.state("twin", 8))
+        self.assertEqual(self.losses("model"), self.losses("twin"))
+
+    def test_a_folder_that_cannot_be_written_is_refused(self):
+        with open(self.path("file"), "w", encoding="utf-8") as file:
+            file.write("mine")
+        self.refuse(*self.words(out="file"), naming="file")
+        self.assertEqual(self.read("file"), b"mine")
+
+    def test_a_training_that_diverges_stops_and_keeps_its_checkpoint(self):
+        self.succeed(*self.words("--steps", 4))
+        checkpoint = self.path("model", "checkpoints", "step-000004")
+        weights = os.path.join(checkpoint, "model.safetensors")
+        with open(weights, "r+b") as file:
+            header = 8 + struct.unpack("<Q", file.read(8))[0]
+            count = (os.path.getsize(weights) - header) // 4
+            file.seek(header)
+            file.write(struct.pack("<f", 3e38) * count)  # finite, but no sum of two is
+        before = self.state("model", 4)
+        self.refuse(*self.words("--resume", "--steps", 8), naming="diverged", begun=True)
+        self.assertEqual(self.state("model", 4), before)
+        self.assertEqual(os.listdir(self.path("model", "checkpoints")), ["step-000004"])
+
+    def test_output_is_plain_where_it_is_no_terminal(self):
+        out = self.succeed(*self.words("--samples", 3, "--steps", 20))
+        for character in "\x1b\r\b":
+            self.assertNotIn(character, out)
+        self.assertEqual(out.count("it writes:"), 3)
+        self.assertIn("validation", out)
+
+    def test_json_output_is_json_alone(self):
+        out = self.succeed(*self.words("--samples", 2, "--steps", 20, "--json"))
+        lines = [json.loads(line) for line in out.splitlines()]
+        events = [line.get("event", "step") for line in lines]
+        self.assertEqual(events[0], "start")
+        self.assertEqual(events[-1], "done")
+        self.assertEqual(events.count("sample"), 2)
+        self.assertEqual(events.count("step"), 20)
+        logged = self.lines("model", "log.jsonl")
+        self.assertEqual([line for line in lines if line.get("event") not in ("sample", "done")],
+                         logged)
+        for line in logged[1:]:
+            for field in ("step", "loss", "lr", "grad_norm", "tokens_per_second", "elapsed_s"):
+                self.assertIn(field, line)
+
+    def test_a_time_limit_chooses_fewer_steps_and_a_resumed_run_keeps_to_them(self):
+        process = self.start(*self.words("--steps", 1000000, "--max-minutes", 0.12, "--json",
+                                         "--checkpoint-every", 20))
+        first = json.loads(process.stdout.readline())
+        steps = first["settings"]["steps"]
+        self.assertLess(steps, 1000000)
+        self.assertGreaterEqual(steps, 10)
+        for line in process.stdout:
+            if json.loads(line).get("step", 0) >= 5:
+                break
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+        self.succeed(*self.words("--steps", 1000000, "--max-minutes", 0.12, "--resume"))
+        self.assertEqual(newest(self.path("model")), steps)
+
+    def test_kernels_can_be_chosen_and_mixed(self):
+        losses = []
+        for kernels in ("cpu", "ref", "cpu,softmax=ref,attention=ref"):
+            self.succeed(*self.words("--steps", 5, "--overwrite", "--kernels", kernels))
+            losses.append([loss[1] for loss in self.losses("model")])
+        for other in losses[1:]:
+            for a, b in zip(losses[0], other):
+                self.assertAlmostEqual(a, b, delta=1e-4)
+
+
+if __name__ == "__main__":
+    unittest.main()
