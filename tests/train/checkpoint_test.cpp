@@ -86,10 +86,13 @@ TEST_CASE("settings and origin come back from a checkpoint as they were", "[chec
   s.weight_decay = 0.3f;
   s.clip = 0.7f;
   s.seed = 0xFFFF'FFFF'FFFF'FFFFu;
+  s.documents = true;
   s.eval_every = 8;
   s.eval_tokens = 1'000'000'000'000;
   s.eval_context = 5;
-  Gpt<float> model = small_model(small_config(), s);
+  GptConfig config = small_config();
+  config.eos_token = 0;
+  Gpt<float> model = small_model(config, s);
   Trainer trainer = make_trainer(model, s);
   trainer.elapsed = 1.25;
   trainer.validation_loss = 0.1 + 0.2;
@@ -99,6 +102,7 @@ TEST_CASE("settings and origin come back from a checkpoint as they were", "[chec
   const TrainSettings& r = info.settings;
   CHECK((r.batch == s.batch && r.time == s.time && r.accumulate == s.accumulate));
   CHECK((r.steps == s.steps && r.warmup == s.warmup && r.seed == s.seed));
+  CHECK(r.documents);
   CHECK((r.lr == s.lr && r.min_lr == s.min_lr && r.clip == s.clip));
   CHECK((r.beta1 == s.beta1 && r.beta2 == s.beta2 && r.weight_decay == s.weight_decay));
   CHECK((r.eval_every == s.eval_every && r.eval_tokens == s.eval_tokens));

@@ -19,10 +19,10 @@ TEST_CASE("a training lowers the loss", "[trainer]") {
     settings.lr = 1e-2f;
     Gpt<float> model = small_model(small_config(family), settings);
     Trainer trainer = make_trainer(model, settings);
-    const double before = validate(trainer, data, 20);
+    const double before = validate(trainer, data, eval_starts(trainer, data, true));
     CHECK(before == Approx(std::log(24)).epsilon(0.02));  // it knows nothing yet
     for (int i = 0; i < settings.steps; ++i) train_step(trainer, data);
-    CHECK(validate(trainer, data, 20) < before - 0.5);
+    CHECK(validate(trainer, data, eval_starts(trainer, data, true)) < before - 0.5);
     CHECK(*trainer.validation_loss < before - 0.5);
   }
 }
@@ -121,7 +121,7 @@ TEST_CASE("equal seeds train equal models, and validating on the way changes not
     Gpt<float> model = small_model(config, settings);
     Trainer trainer = make_trainer(model, settings);
     for (int i = 0; i < 10; ++i) {
-      if (validating) validate(trainer, data, 3);
+      if (validating) validate(trainer, data, {0, 100, 300});
       train_step(trainer, data);
     }
     return std::vector<float>(parameters_of(model).begin(), parameters_of(model).end());
@@ -141,7 +141,7 @@ TEST_CASE("dropout acts in training and not in validation", "[trainer][dropout]"
   config.dropout = 0.5f;
   Gpt<float> dropping = small_model(config, settings);
   Trainer a = make_trainer(plain, settings), b = make_trainer(dropping, settings);
-  CHECK(validate(a, data, 5) == validate(b, data, 5));
+  CHECK(validate(a, data, {0, 5}) == validate(b, data, {0, 5}));
   CHECK(train_step(a, data).loss != train_step(b, data).loss);
 }
 
@@ -171,14 +171,48 @@ TEST_CASE("validation is the mean over its windows, whatever the batch", "[train
   settings.eval_context = 4;
   Gpt<float> model = small_model(small_config(), settings);
   Trainer trainer = make_trainer(model, settings);
-  constexpr std::int64_t kWindows = 7;  // not a multiple of the batch
+  const ValidationPlan plan{10, 4};
+  const auto starts = validation_starts(data, plan, 7);  // not a multiple of the batch
+  REQUIRE(starts.size() == 7);
   double sum = 0;
   std::vector<int> tokens(10), targets(10);
-  for (std::int64_t i = 0; i < kWindows; ++i) {
-    validation_window(tokens, targets, data, i, kWindows, 10, 4);
+  for (const std::int64_t start : starts) {
+    validation_window(tokens, targets, data, start, plan);
     sum += forward(model, tokens, targets, 1, 10);
   }
-  CHECK(validate(trainer, data, kWindows) == Approx(sum / kWindows).epsilon(1e-6));
+  CHECK(validate(trainer, data, starts) == Approx(sum / 7).epsilon(1e-6));
+}
+
+TEST_CASE("a validation of documents weighs every token alike", "[trainer][validation]") {
+  const TemporaryFolder folder;
+  const TokenFile data = small_data(folder);
+  TrainSettings settings = small_settings();
+  settings.documents = true;
+  GptConfig config = small_config();
+  config.eos_token = data[0];  // some token will do
+  Gpt<float> model = small_model(config, settings);
+  Trainer trainer = make_trainer(model, settings);
+  const auto starts = eval_starts(trainer, data, true);
+  const ValidationPlan plan{10, 0, config.eos_token};
+  double sum = 0;
+  int counted = 0;
+  std::vector<int> tokens(10), targets(10);
+  for (const std::int64_t start : starts) {
+    const int n = validation_window(tokens, targets, data, start, plan);
+    sum += forward(model, tokens, targets, 1, 10) * n;
+    counted += n;
+  }
+  CHECK(counted < 10 * static_cast<int>(starts.size()));
+  CHECK(validate(trainer, data, starts) == Approx(sum / counted).epsilon(1e-6));
+  train_step(trainer, data);
+  CHECK(trainer.tokens[0] == config.eos_token);
+}
+
+TEST_CASE("whole documents need a token that ends them", "[trainer]") {
+  TrainSettings settings = small_settings();
+  settings.documents = true;
+  Gpt<float> model = small_model(small_config(), settings);
+  CHECK_THROWS_WITH(make_trainer(model, settings), ContainsSubstring("--documents"));
 }
 
 TEST_CASE("a validation reads as many windows as it is told, and never more than there are",
@@ -186,13 +220,15 @@ TEST_CASE("a validation reads as many windows as it is told, and never more than
   const TemporaryFolder folder;
   const TokenFile data = small_data(folder);  // 600 tokens: 59 windows of 10
   TrainSettings settings = small_settings();
-  settings.eval_tokens = 200;
-  CHECK(eval_windows(settings, data, false) == 20);
-  CHECK(eval_windows(settings, data, true) == 59);
-  settings.eval_tokens = 1;
-  CHECK(eval_windows(settings, data, false) == 1);
-  settings.eval_tokens = 1'000'000'000;
-  CHECK(eval_windows(settings, data, false) == 59);
+  Gpt<float> model = small_model(small_config(), settings);
+  Trainer trainer = make_trainer(model, settings);
+  trainer.settings.eval_tokens = 200;
+  CHECK(eval_starts(trainer, data, false).size() == 20);
+  CHECK(eval_starts(trainer, data, true).size() == 59);
+  trainer.settings.eval_tokens = 1;
+  CHECK(eval_starts(trainer, data, false).size() == 1);
+  trainer.settings.eval_tokens = 1'000'000'000;
+  CHECK(eval_starts(trainer, data, false).size() == 59);
 }
 
 TEST_CASE("measuring the speed changes nothing", "[trainer]") {

@@ -73,7 +73,7 @@ void take_step(Session& s, TrainingLog& log) {
   const bool last = step == t.steps;
   const bool validated = step % t.eval_every == 0 || last;
   if (validated) {
-    validate(s.trainer, s.corpus.validation, eval_windows(t, s.corpus.validation, last));
+    validate(s.trainer, s.corpus.validation, eval_starts(s.trainer, s.corpus.validation, last));
   }
   s.trainer.elapsed = s.elapsed_before + seconds_since(s.start);
   if (validated || step % s.options.log_every == 0) {
@@ -109,7 +109,8 @@ void fit_time(Session& s, Clock::time_point begun) {
   const double step = measure_step_seconds(s.trainer, s.corpus.train);
   const double token = step / (3.0 * t.batch * t.time * t.accumulate);
   const auto validation = [&](bool last) {
-    return token * t.time * static_cast<double>(eval_windows(t, s.corpus.validation, last));
+    return token * t.time *
+           static_cast<double>(eval_starts(s.trainer, s.corpus.validation, last).size());
   };
   // Texts of about 150 tokens, each of which costs a pass over those before it: three samples, and
   // the stories of the review at the end.
@@ -236,7 +237,7 @@ void run(const CLI::App& command, TrainOptions& o) {
   s.start = Clock::now();
   if (take_steps(s, log, origin)) {
     if (!s.trainer.validation_loss) {
-      validate(s.trainer, corpus.validation, eval_windows(o.settings, corpus.validation, true));
+      validate(s.trainer, corpus.validation, eval_starts(s.trainer, corpus.validation, true));
     }
     print_result(s);
     return;

@@ -23,6 +23,8 @@ void add_shape_options(CLI::App& command, ShapeOptions& o) {
   command.add_option("--width", o.width, "Channels of the residual stream");
   command.add_option("--hidden", o.hidden, "Channels inside the MLP");
   command.add_option("--context", o.context, "Tokens that the model sees at most");
+  command.add_option("--init-std", o.init_std,
+                     "Standard deviation of the first weights (default: 0.02)");
   command.add_option("--dropout", o.dropout, "Probability of dropping a value (default: 0)");
   command.add_flag("--untied", o.untied, "An output projection of its own");
 }
@@ -43,6 +45,8 @@ void add_step_options(CLI::App& command, TrainSettings& s) {
       ->capture_default_str();
   command.add_option("--seed", s.seed, "Of initialisation, data order and dropout")
       ->capture_default_str();
+  command.add_flag("--documents", s.documents,
+                   "Windows begin where a document begins; validations judge whole documents");
   command.add_option("--eval-every", s.eval_every, "Steps between validations")
       ->capture_default_str();
   command.add_option("--eval-tokens", s.eval_tokens, "Tokens read by a validation on the way")
@@ -167,6 +171,7 @@ GptConfig chosen_config(const ShapeOptions& o) {
   config.context_length = o.context.value_or(config.context_length);
   if (o.untied) config.tied_head = false;
   config.dropout = o.dropout.value_or(config.dropout);
+  config.init_std = o.init_std.value_or(config.init_std);
   return config;
 }
 
@@ -184,6 +189,7 @@ void take_settings(const CLI::App& command, TrainOptions& o, const CheckpointInf
   take(command, "--weight-decay", s.weight_decay, was.weight_decay);
   take(command, "--clip", s.clip, was.clip);
   take(command, "--seed", s.seed, was.seed);
+  take(command, "--documents", s.documents, was.documents);
   // With --max-minutes the machine's speed had the last word on the number of steps.
   if (o.max_minutes > 0) s.steps = was.steps;
   take_unless_given(command, "--steps", s.steps, was.steps);
@@ -219,6 +225,7 @@ void check_shape(const CLI::App& command, const TrainOptions& o, const GptConfig
   field("--hidden", shape.hidden, shape.width ? 4 * *shape.width : named.hidden, stored.hidden);
   field("--context", shape.context, named.context_length, stored.context_length);
   same("--dropout", shape.dropout.value_or(stored.dropout), stored.dropout);
+  same("--init-std", shape.init_std.value_or(stored.init_std), stored.init_std);
   check(!shape.untied || !stored.tied_head, "--resume: this training was started without --untied");
 }
 

@@ -17,7 +17,7 @@ struct ShapeOptions {
   std::string config = "demo";
   std::optional<std::string> family;
   std::optional<int> layers, heads, kv_heads, width, hidden, context;
-  std::optional<float> dropout;
+  std::optional<float> dropout, init_std;
   bool untied = false;
 };
 

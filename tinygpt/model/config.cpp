@@ -117,6 +117,9 @@ void check_config(const GptConfig& c) {
   check(c.dropout >= 0 && c.dropout < 1, [&] {
     return fmt::format("model config: dropout is {}; it must be at least 0 and below 1", c.dropout);
   });
+  check(c.init_std >= 0 && c.init_std <= 1, [&] {
+    return fmt::format("model config: init_std is {}; it must be between 0 and 1", c.init_std);
+  });
   check_token("bos_token", c.bos_token, c.vocab_size);
   check_token("eos_token", c.eos_token, c.vocab_size);
 }

@@ -118,6 +118,7 @@ GptConfig read_gpt2(const Fields& f) {
   c.tied_head = bool_of(f, "tie_word_embeddings", true);
   c.norm_eps = float_of(f, "layer_norm_epsilon", 1e-5f);
   c.dropout = float_of(f, "resid_pdrop", 0.1f);
+  c.init_std = float_of(f, "initializer_range", 0.02f);
   return c;
 }
 
@@ -156,6 +157,7 @@ GptConfig read_llama(const Fields& f) {
   c.norm_eps = float_of(f, "rms_norm_eps", 1e-6f);
   c.rope_base = read_rope_base(f);
   c.dropout = float_of(f, "resid_pdrop", 0.0f);  // ours; transformers' LLaMA has none
+  c.init_std = float_of(f, "initializer_range", 0.02f);
   if (c.heads > 0) require(f, "head_dim", c.width / c.heads);
   return c;
 }
@@ -184,7 +186,7 @@ nlohmann::ordered_json config_of_gpt2(const GptConfig& c) {
   j["layer_norm_epsilon"] = decimal(c.norm_eps);
   j["resid_pdrop"] = j["embd_pdrop"] = decimal(c.dropout);
   j["attn_pdrop"] = 0.0;
-  j["initializer_range"] = 0.02;
+  j["initializer_range"] = decimal(c.init_std);
   return j;
 }
 
@@ -208,7 +210,7 @@ nlohmann::ordered_json config_of_llama(const GptConfig& c) {
   j["attention_dropout"] = 0.0;
   j["mlp_bias"] = false;
   if (c.dropout > 0) j["resid_pdrop"] = decimal(c.dropout);
-  j["initializer_range"] = 0.02;
+  j["initializer_range"] = decimal(c.init_std);
   return j;
 }
 

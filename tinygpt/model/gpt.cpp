@@ -126,7 +126,7 @@ void init_parameters(Gpt<Real>& m, std::uint64_t seed) {
     Random random{seed, 0, ++stream};
     const bool writes_to_stream =
         p.name.ends_with("attn.proj.weight") || p.name.ends_with("mlp.down.weight");
-    const double deviation = writes_to_stream ? 0.02 * residual : 0.02;
+    const double deviation = m.config.init_std * (writes_to_stream ? residual : 1.0);
     values.assign(static_cast<std::size_t>(p.size()), static_cast<Real>(0.0f));
     if (p.decay) {
       for (Real& value : values) value = static_cast<Real>(deviation * random.normal());

@@ -70,8 +70,9 @@ template <class Real>
 Gpt<Real> make_gpt(const GptConfig& config, const Ops<Real>& ops, const Memory& memory,
                    Purpose purpose, int max_batch, int max_time);
 
-// GPT-2's initialisation: normal with standard deviation 0.02, and 0.02 / sqrt(2 L) for the two
-// projections of each block that write to the residual stream; biases 0, norm weights 1.
+// GPT-2's initialisation: normal with standard deviation config.init_std, and that divided by
+// sqrt(2 L) for the two projections of each block that write to the residual stream; biases 0, norm
+// weights 1.
 template <class Real>
 void init_parameters(Gpt<Real>& model, std::uint64_t seed);
 

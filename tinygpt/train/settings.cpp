@@ -31,6 +31,7 @@ void for_each_setting(Settings& s, Visit&& visit) {
   visit("weight_decay", s.weight_decay);
   visit("clip", s.clip);
   visit("seed", s.seed);
+  visit("documents", s.documents);
   visit("eval_every", s.eval_every);
   visit("eval_tokens", s.eval_tokens);
   visit("eval_context", s.eval_context);
@@ -53,6 +54,8 @@ void check_settings(const TrainSettings& s, const GptConfig& config) {
   check_range("--eval-every", s.eval_every, 1, 1e9);
   check_range("--eval-tokens", static_cast<double>(s.eval_tokens), 1, 1e12);
   check_range("--eval-context", s.eval_context, 0, s.time - 1);
+  check(!s.documents || config.eos_token >= 0,
+        "--documents: this corpus is one text without ends of documents");
   check(std::int64_t{s.batch} * s.time < (std::int64_t{1} << 31), [&] {
     return fmt::format("--batch {} times {} tokens is too much for one pass: use --accumulate",
                        s.batch, s.time);

@@ -24,11 +24,13 @@ struct TrainSettings {
   float weight_decay = 0.1f;
   float clip = 1.0f;  // of the gradient's norm; 0: no clipping
   std::uint64_t seed = 1;
+  // Windows begin where a document begins, and a validation judges whole documents.
+  bool documents = false;
 
   // These only decide what is measured.
   int eval_every = 250;               // steps between validations
   std::int64_t eval_tokens = 16'384;  // read by a validation on the way; the last one reads more
-  int eval_context = 0;               // tokens that a counted one has before it at least
+  int eval_context = 0;  // tokens that a counted one has before it at least (unless documents)
 };
 
 // Throws Error, naming the option, unless every value is in its range and fits the model.

@@ -53,13 +53,22 @@ float clip_by_norm(Trainer& trainer) {
   return value;
 }
 
+int boundary_of(const Trainer& trainer) {
+  return trainer.settings.documents ? trainer.model->config.eos_token : kAnywhere;
+}
+
+ValidationPlan validation_plan(const Trainer& trainer) {
+  return {trainer.settings.time, trainer.settings.eval_context, boundary_of(trainer)};
+}
+
 // Adds the gradients of settings.accumulate batches and gives their mean loss.
 double accumulate_gradients(Trainer& trainer, const TokenFile& data) {
   const TrainSettings& s = trainer.settings;
   zero_gradients(*trainer.model);
   double loss = 0;
   for (int i = 0; i < s.accumulate; ++i) {
-    next_batch(trainer.tokens, trainer.targets, data, s.batch, s.time, trainer.data_random);
+    next_batch(trainer.tokens, trainer.targets, data, s.batch, s.time, boundary_of(trainer),
+               trainer.data_random);
     ForwardOptions options;
     options.training = true;
     options.dropout_seed = s.seed;
@@ -122,30 +131,33 @@ StepResult train_step(Trainer& trainer, const TokenFile& data) {
   return result;
 }
 
-std::int64_t eval_windows(const TrainSettings& s, const TokenFile& data, bool last) {
+std::vector<std::int64_t> eval_starts(const Trainer& trainer, const TokenFile& data, bool last) {
   constexpr std::int64_t kLastTokens = 1'000'000;
+  const TrainSettings& s = trainer.settings;
   const std::int64_t tokens = last ? std::max(16 * s.eval_tokens, kLastTokens) : s.eval_tokens;
-  const std::int64_t windows = std::max<std::int64_t>(tokens / s.time, 1);
-  return std::min(windows, validation_window_count(data, s.time, s.eval_context));
+  return validation_starts(data, validation_plan(trainer),
+                           std::max<std::int64_t>(tokens / s.time, 1));
 }
 
-double validate(Trainer& trainer, const TokenFile& data, std::int64_t windows) {
+double validate(Trainer& trainer, const TokenFile& data, const std::vector<std::int64_t>& starts) {
   const TrainSettings& s = trainer.settings;
+  const ValidationPlan plan = validation_plan(trainer);
   const auto T = static_cast<std::size_t>(s.time);
   double sum = 0;
-  for (std::int64_t i = 0; i < windows; i += s.batch) {
-    const int B = static_cast<int>(std::min<std::int64_t>(s.batch, windows - i));
-    const std::size_t used = static_cast<std::size_t>(B) * T;
-    const std::span<int> tokens(trainer.tokens.data(), used);
-    const std::span<int> targets(trainer.targets.data(), used);
-    for (int b = 0; b < B; ++b) {
-      const std::size_t row = static_cast<std::size_t>(b) * T;
-      validation_window(tokens.subspan(row, T), targets.subspan(row, T), data, i + b, windows,
-                        s.time, s.eval_context);
+  std::int64_t all_counted = 0;
+  for (std::size_t first = 0; first < starts.size(); first += static_cast<std::size_t>(s.batch)) {
+    const std::size_t B = std::min(static_cast<std::size_t>(s.batch), starts.size() - first);
+    const std::span<int> tokens(trainer.tokens.data(), B * T);
+    const std::span<int> targets(trainer.targets.data(), B * T);
+    int counted = 0;
+    for (std::size_t b = 0; b < B; ++b) {
+      counted += validation_window(tokens.subspan(b * T, T), targets.subspan(b * T, T), data,
+                                   starts[first + b], plan);
     }
-    sum += double{forward(*trainer.model, tokens, targets, B, s.time)} * B;
+    sum += double{forward(*trainer.model, tokens, targets, static_cast<int>(B), s.time)} * counted;
+    all_counted += counted;
   }
-  trainer.validation_loss = sum / static_cast<double>(windows);
+  trainer.validation_loss = sum / static_cast<double>(all_counted);
   return *trainer.validation_loss;
 }
 

@@ -46,13 +46,13 @@ struct StepResult {
 // finite.
 StepResult train_step(Trainer& trainer, const TokenFile& data);
 
-// Windows that a validation on the way reads, and the last one: the whole file, but no more than 16
-// times as much as the others, and at least a million tokens.
-std::int64_t eval_windows(const TrainSettings& settings, const TokenFile& data, bool last);
+// Where the windows start that a validation on the way reads, or the last one: that reads the whole
+// file, but no more than 16 times as much as the others, and at least a million tokens.
+std::vector<std::int64_t> eval_starts(const Trainer& trainer, const TokenFile& data, bool last);
 
-// Mean loss in nats per token over that many windows, spread evenly over the file. It is kept in
+// Mean loss in nats over the tokens of these windows that count. It is kept in
 // trainer.validation_loss, too.
-double validate(Trainer& trainer, const TokenFile& data, std::int64_t windows);
+double validate(Trainer& trainer, const TokenFile& data, const std::vector<std::int64_t>& starts);
 
 // Seconds of one step, from passes that change nothing: for plans that have to fit a time. Measures
 // for about `seconds`, and at least three passes.
