@@ -8,6 +8,7 @@
 #include <memory>
 #include <span>
 
+#include "tinygpt/cli/checks.h"
 #include "tinygpt/cli/commands.h"
 #include "tinygpt/cli/terminal.h"
 #include "tinygpt/core/error.h"
@@ -251,7 +252,7 @@ void check_arguments(Arguments& a) {
     if (s.name == a.source) tokenizer = s.tokenizer;
   }
   if (a.tokenizer.empty()) a.tokenizer = tokenizer;
-  if (a.vocab_size == 0) a.vocab_size = a.is_tinytales() ? 1024 : 4096;
+  if (a.vocab_size == 0) a.vocab_size = a.is_tinytales() ? 2048 : 4096;
   check(a.trains_tokenizer() || fs::exists(a.tokenizer), [&] {
     return fmt::format("--tokenizer {}: neither byte, char nor bpe, nor a tokenizer.json",
                        a.tokenizer);
@@ -325,10 +326,10 @@ void add_data_command(CLI::App& app) {
   command->add_option("--tokenizer", a->tokenizer,
                       "byte, char, bpe, or a tokenizer.json (default: bpe; char for shakespeare)");
   command->add_option("--vocab-size", a->vocab_size,
-                      "Tokens that bpe learns (default: 4096; 1024 for tinytales)");
+                      "Tokens that bpe learns (default: 4096; 2048 for tinytales)");
   command->add_option("--stories", a->stories, "tinytales: stories to train on")
       ->capture_default_str();
-  command->add_option("--seed", a->seed, "tinytales: which stories")->capture_default_str();
+  add_seed_option(*command, a->seed, "tinytales: which stories");
   command->add_option("--grammar", a->grammar, "tinytales: another grammar file");
   command->add_option("--from", a->from, "Take the text from this file instead of the network");
   command->add_option("--sha256", a->sha256, "The digest that the text must have");

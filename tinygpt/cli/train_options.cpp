@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "tinygpt/cli/checks.h"
 #include "tinygpt/core/error.h"
 
 namespace tinygpt::cli {
@@ -43,8 +44,7 @@ void add_step_options(CLI::App& command, TrainSettings& s) {
   command.add_option("--weight-decay", s.weight_decay, "AdamW, of matrices")->capture_default_str();
   command.add_option("--clip", s.clip, "Largest norm of the gradient (0: any)")
       ->capture_default_str();
-  command.add_option("--seed", s.seed, "Of initialisation, data order and dropout")
-      ->capture_default_str();
+  add_seed_option(command, s.seed, "Of initialisation, data order and dropout");
   command.add_flag("--documents", s.documents,
                    "Windows begin where a document begins; validations judge whole documents");
   command.add_option("--eval-every", s.eval_every, "Steps between validations")
@@ -68,26 +68,30 @@ void apply_demo(const CLI::App& c, TrainOptions& o) {
   set(c, "--data", o.data, std::string("data/tinytales"));
   set(c, "--out", o.out, std::string("models/demo"));
   set(c, "--config", o.shape.config, std::string("demo"));
-  set(c, "--batch", o.settings.batch, 8);
-  set(c, "--steps", o.settings.steps, 20000);
+  set(c, "--documents", o.settings.documents, true);
+  // Small batches: what is short here is steps. The model learns to carry a name from one sentence
+  // to another after some thousands of them, however many stories each one reads.
+  set(c, "--batch", o.settings.batch, 2);
+  set(c, "--steps", o.settings.steps, 12000);
   set(c, "--lr", o.settings.lr, 3e-3f);
   set(c, "--min-lr", o.settings.min_lr, 3e-5f);
   set(c, "--warmup", o.settings.warmup, 60);
-  set(c, "--beta2", o.settings.beta2, 0.99f);
-  set(c, "--eval-every", o.settings.eval_every, 100);
-  set(c, "--eval-context", o.settings.eval_context, 128);
-  set(c, "--checkpoint-every", o.checkpoint_every, 200);
+  set(c, "--beta2", o.settings.beta2, 0.995f);
+  set(c, "--weight-decay", o.settings.weight_decay, 0.0f);
+  set(c, "--eval-every", o.settings.eval_every, 500);
+  set(c, "--checkpoint-every", o.checkpoint_every, 1000);
   set(c, "--max-minutes", o.max_minutes, 2.8);
 }
 
-// nanoGPT's setting for a CPU: characters of Shakespeare.
+// nanoGPT's setting for a CPU, characters of Shakespeare, with twice its learning rate, which takes
+// the validation loss from 1.90 to 1.81.
 void apply_shakespeare(const CLI::App& c, TrainOptions& o) {
   set(c, "--data", o.data, std::string("data/shakespeare"));
   set(c, "--out", o.out, std::string("models/shakespeare"));
   set(c, "--config", o.shape.config, std::string("nano-cpu"));
   set(c, "--batch", o.settings.batch, 12);
   set(c, "--steps", o.settings.steps, 2000);
-  set(c, "--lr", o.settings.lr, 1e-3f);
+  set(c, "--lr", o.settings.lr, 2e-3f);
   set(c, "--min-lr", o.settings.min_lr, 1e-4f);
   set(c, "--warmup", o.settings.warmup, 100);
   set(c, "--beta2", o.settings.beta2, 0.99f);
@@ -216,8 +220,11 @@ void check_shape(const CLI::App& command, const TrainOptions& o, const GptConfig
   };
   const auto field = [&](const char* option, const std::optional<int>& given, int in_named,
                          int was) { same(option, given.value_or(is_named ? in_named : was), was); };
-  const std::string family = stored.family == Family::gpt2 ? "gpt2" : "llama";
-  same("--family", shape.family.value_or(family), family);
+  const auto name = [](Family family) -> std::string {
+    return family == Family::gpt2 ? "gpt2" : "llama";
+  };
+  same("--family", shape.family.value_or(name(is_named ? named.family : stored.family)),
+       name(stored.family));
   field("--layers", shape.layers, named.layers, stored.layers);
   field("--heads", shape.heads, named.heads, stored.heads);
   field("--kv-heads", shape.kv_heads, shape.heads.value_or(named.kv_heads), stored.kv_heads);

@@ -81,7 +81,6 @@ std::string write_text(Session& s, std::uint64_t seed, int max_tokens) {
   const std::vector<int> prompt =
       end >= 0 ? std::vector<int>{end} : std::vector<int>{s.corpus.validation[0]};
   GenerateSettings settings;
-  settings.sampling.temperature = 1.0f;  // as learned: the corpus's own variety
   settings.seed = seed;
   settings.max_tokens = max_tokens;
   settings.stop_token = end;
@@ -213,7 +212,7 @@ void show_sample(Session& s) {
   const bool last = s.trainer.step == s.trainer.settings.steps;
   s.status.keep(fmt::format("\n{}\n{}",
                             bold(fmt::format("After step {}, it writes:", s.trainer.step)),
-                            wrapped(text, width, "  ")));
+                            wrapped(replace_controls(text), width, "  ")));
   if (!last) s.status.keep(bold(head_row()));
 }
 
@@ -239,7 +238,8 @@ void print_result(Session& s) {
     row("above the floor", fmt::format("{:.1f}%", 100 * (per_byte / floor - 1)));
   }
   if (stories) {
-    row("stories written for review", fmt::format("{}", stories->stories));
+    row(fmt::format("stories written, at temperature {}", SamplingSettings{}.temperature).c_str(),
+        fmt::format("{}", stories->stories));
     row("  well-formed to the last fact", fmt::format("{}", stories->well_formed));
     row("  of these, not in the training text", fmt::format("{}", stories->novel));
   }

@@ -82,14 +82,14 @@ GptConfig llama(int vocab_size, int context, int layers, int heads, int kv_heads
 // In the order of size within a family.
 std::span<const Shape> all_shapes() {
   static const Shape shapes[] = {
-      {"demo", gpt2(512, 256, 4, 4, 192)},
+      {"gpt2-demo", gpt2(512, 160, 2, 5, 160)},
       {"nano-cpu", gpt2(256, 64, 4, 4, 128)},
       {"nano-10m", gpt2(256, 256, 6, 6, 384)},
       {"gpt2-124m", gpt2(50257, 1024, 12, 12, 768)},
       {"gpt2-355m", gpt2(50257, 1024, 24, 16, 1024)},
       {"gpt2-774m", gpt2(50257, 1024, 36, 20, 1280)},
       {"gpt2-1558m", gpt2(50257, 1024, 48, 25, 1600)},
-      {"llama-demo", llama(512, 256, 4, 6, 2, 192, 512)},
+      {"demo", llama(512, 160, 2, 5, 5, 160, 640)},
       {"llama-15m", llama(32000, 256, 6, 6, 6, 288, 768)},
       {"llama-42m", llama(32000, 1024, 8, 8, 8, 512, 1376)},
       {"llama-110m", llama(32000, 1024, 12, 12, 12, 768, 2048)},
