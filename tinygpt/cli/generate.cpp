@@ -10,6 +10,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "tinygpt/cli/checks.h"
 #include "tinygpt/cli/commands.h"
 #include "tinygpt/cli/kernels.h"
 #include "tinygpt/cli/terminal.h"
@@ -64,6 +65,12 @@ void write(const std::string& text) {
   check(std::fflush(stdout) == 0, "standard output cannot be written");
 }
 
+// Text of the prompt and the model. Programs get its bytes as they are; a terminal would obey some
+// of them.
+void write_text(const std::string& text) {
+  write(output_is_terminal() ? replace_controls(text) : text);
+}
+
 // Writes one text as it comes.
 void write_sample(Gpt<float>& model, const Tokenizer& tokenizer, const Arguments& a,
                   const std::string& prompt, const GenerateSettings& settings, Timing& timing) {
@@ -75,9 +82,9 @@ void write_sample(Gpt<float>& model, const Tokenizer& tokenizer, const Arguments
   std::string text;
   const auto emit = [&](const std::string& part) {
     text += part;
-    if (!a.json) write(part);
+    if (!a.json) write_text(part);
   };
-  if (!a.json) write(prompt);
+  if (!a.json) write_text(prompt);
   const std::vector<int> tokens = prompt_tokens(a, tokenizer, prompt);
   const auto start = Clock::now();
   double first = -1;  // seconds until the first token
@@ -123,6 +130,7 @@ void run(Arguments& a) {
   check_sampling(a.settings.sampling);
   const Ops<float> ops = choose_kernels(a.kernels);
   const GptConfig config = read_model_config(a.model);
+  check_has_weights(a.model);
   const Tokenizer tokenizer = load_tokenizer(std::filesystem::path(a.model) / "tokenizer.json");
   check(vocab_size(tokenizer) <= config.vocab_size, [&] {
     return fmt::format(
@@ -130,9 +138,13 @@ void run(Arguments& a) {
         vocab_size(tokenizer), config.vocab_size);
   });
   const std::string prompt = prompt_text(a);
-  prompt_tokens(a, tokenizer, prompt);  // refuses a prompt before anything is written
-  Gpt<float> model =
-      make_gpt(config, ops, host_memory(), Purpose::inference, 1, config.context_length);
+  // Refuses a prompt before anything is written, and gives the length of the longest text.
+  const auto longest =
+      static_cast<std::int64_t>(prompt_tokens(a, tokenizer, prompt).size()) + a.settings.max_tokens;
+  const int room = static_cast<int>(std::min<std::int64_t>(longest, config.context_length));
+  check_memory(memory_ledger(config, ops, Purpose::inference, 1, room), a.model,
+               "choose a smaller model, or a shorter prompt and --max-tokens");
+  Gpt<float> model = make_gpt(config, ops, host_memory(), Purpose::inference, 1, room);
   load_parameters(model, a.model);
   if (const SpecialToken* end = find_special(tokenizer, kEndOfText))
     a.settings.stop_token = end->id;
@@ -169,8 +181,7 @@ void add_generate_command(CLI::App& app) {
       ->capture_default_str();
   command->add_option("--max-tokens", a->settings.max_tokens, "New tokens at most")
       ->capture_default_str();
-  command->add_option("--seed", a->settings.seed, "Equal seeds write equal texts")
-      ->capture_default_str();
+  add_seed_option(*command, a->settings.seed, "Equal seeds write equal texts");
   command->add_option("--samples", a->samples, "Texts to write, with seeds from --seed on")
       ->capture_default_str();
   command->add_flag("--raw", a->raw, "Do not put the token that parts texts before the prompt");

@@ -2,20 +2,31 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <exception>
+#include <filesystem>
 #include <new>
+#include <string>
 
 #include "tinygpt/cli/commands.h"
 #include "tinygpt/core/error.h"
+#include "tinygpt/text/unicode.h"
 
 namespace {
 
-// Bad input: one line on standard error that says what to do.
-int fail(const char* what) {
-  fmt::print(stderr, "tinygpt: {}\n", what);
+// Bad input: one line on standard error that says what to do. Names of files may hold anything.
+int fail(const std::string& what) {
+  std::string line = tinygpt::replace_controls(what);
+  std::replace(line.begin(), line.end(), '\n', ' ');
+  fmt::print(stderr, "tinygpt: {}\n", line);
   return 2;
+}
+
+// Without the standard library's "filesystem error: cannot ...".
+std::string message_of(const std::filesystem::filesystem_error& error) {
+  return fmt::format("{}: {}", error.path1().string(), error.code().message());
 }
 
 }  // namespace
@@ -43,13 +54,13 @@ int main(int argc, char** argv) {
   } catch (const CLI::RuntimeError& ended) {
     return ended.get_exit_code();  // a command that has said what there is to say
   } catch (const CLI::ParseError& error) {
-    fmt::print(stderr,
-               "tinygpt: {} (tinygpt --help lists the commands, and tinygpt COMMAND --help "
-               "its options)\n",
-               error.what());
-    return 2;
+    return fail(fmt::format(
+        "{} (tinygpt --help lists the commands, and tinygpt COMMAND --help its options)",
+        error.what()));
   } catch (const std::bad_alloc&) {
     return fail("not enough memory");
+  } catch (const std::filesystem::filesystem_error& error) {
+    return fail(message_of(error));
   } catch (const std::exception& error) {
     return fail(error.what());
   }

@@ -1,6 +1,5 @@
 // tinygpt train: a model from a corpus.
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -9,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "tinygpt/cli/checks.h"
 #include "tinygpt/cli/commands.h"
 #include "tinygpt/cli/train_session.h"
 #include "tinygpt/core/error.h"
@@ -142,19 +142,6 @@ std::optional<fs::path> find_checkpoint(const TrainOptions& o) {
   return checkpoint;
 }
 
-// A plan that cannot fit is refused before memory runs out in the middle.
-void check_memory(const GptConfig& config, const Ops<float>& ops, const TrainSettings& t) {
-  const MemoryLedger ledger = memory_ledger(config, ops, Purpose::training, t.batch, t.time);
-  const double machine =
-      static_cast<double>(::sysconf(_SC_PHYS_PAGES)) * static_cast<double>(::sysconf(_SC_PAGESIZE));
-  check(static_cast<double>(ledger.total) <= machine, [&] {
-    return fmt::format(
-        "this training needs {:.1f} GB of memory and the machine has {:.1f}: choose a smaller "
-        "--batch (and --accumulate), --context or model",
-        static_cast<double>(ledger.total) * 1e-9, machine * 1e-9);
-  });
-}
-
 // The shape of the model to train, with the settings completed to match it.
 GptConfig prepare_config(const CLI::App& command, TrainOptions& o, const Corpus& corpus,
                          const std::optional<fs::path>& checkpoint) {
@@ -224,7 +211,9 @@ void run(const CLI::App& command, TrainOptions& o) {
   const GptConfig config = prepare_config(command, o, corpus, checkpoint);
   const TrainOrigin origin = origin_of(o, corpus);
   if (stored) check_origin(o, stored->origin, origin);
-  check_memory(config, ops, o.settings);
+  check_memory(memory_ledger(config, ops, Purpose::training, o.settings.batch, o.settings.time),
+               "this training",
+               "choose a smaller --batch (and --accumulate), --context or model");
   Gpt<float> model =
       make_gpt(config, ops, host_memory(), Purpose::training, o.settings.batch, o.settings.time);
   Session s{o, corpus, model, make_trainer(model, o.settings)};

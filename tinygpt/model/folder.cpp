@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <vector>
 
 #include "tinygpt/core/buffer.h"
@@ -34,6 +35,18 @@ void copy_weights(const WeightFiles& weights, float* values) {
   }
 }
 
+// A model with such a value writes nothing but nonsense, and not one of its losses is a number.
+void check_finite(const WeightFiles& weights, const float* values, const fs::path& folder) {
+  for (const FoundTensor& found : weights.tensors) {
+    const FileTensor& t = found.tensor;
+    const bool finite = std::all_of(values + t.offset, values + t.offset + t.size(),
+                                    [](float x) { return std::isfinite(x); });
+    check(finite, [&] {
+      return fmt::format("{}: tensor {} holds a value that is not finite", folder.string(), t.name);
+    });
+  }
+}
+
 void write_tensor(const FileTensor& t, const float* values, const Sink& sink) {
   const float* from = values + t.offset;
   if (!t.transposed) {
@@ -51,11 +64,19 @@ void write_tensor(const FileTensor& t, const float* values, const Sink& sink) {
 
 }  // namespace
 
+void check_has_weights(const fs::path& folder) {
+  check(has_weights(folder), [&] {
+    return fmt::format("{}: cannot be opened: there is no such file",
+                       (folder / "model.safetensors").string());
+  });
+}
+
 void load_parameters(Gpt<float>& model, const fs::path& folder) {
   const WeightFiles weights = open_weights(model.layout, model.config, folder);
   Buffer<float> values(model.layout.total);
   std::fill_n(values.data(), values.size(), 0.0f);  // the padding between tensors stays zero
   copy_weights(weights, values.data());
+  check_finite(weights, values.data(), folder);
   model.memory.copy_in(model.params(), values.data(), values.span().size_bytes());
 }
 

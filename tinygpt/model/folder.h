@@ -12,10 +12,12 @@ namespace tinygpt {
 // biases where there are none, ...) are refused by name.
 GptConfig read_model_config(const std::filesystem::path& folder);
 
+// Throws Error where a folder has a config alone: to be called before making room for its weights.
+void check_has_weights(const std::filesystem::path& folder);
+
 // Reads model.safetensors (or the shards that model.safetensors.index.json names) into the model's
-// parameters: F32, F16 or BF16. Every tensor's name, type and shape is checked before the first
-// value is copied; a missing, unexpected or misshapen tensor throws Error and leaves the model as
-// it was.
+// parameters: F32, F16 or BF16. A tensor that is missing, unexpected or misshapen, or holds a value
+// that is not finite, throws Error and leaves the model as it was.
 void load_parameters(Gpt<float>& model, const std::filesystem::path& folder);
 
 // Writes config.json and model.safetensors atomically, under the tensor names and orientations that

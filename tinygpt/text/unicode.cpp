@@ -101,6 +101,9 @@ const ClassTable& class_table() {
   return table;
 }
 
+// The C0 and C1 controls and DEL: category Cc.
+bool is_control(char32_t c) { return c < 0x20 || (c >= 0x7F && c < 0xA0); }
+
 }  // namespace
 
 CodePoint decode_utf8(std::string_view text, std::size_t at) {
@@ -151,15 +154,26 @@ std::string replace_invalid_utf8(std::string_view text) {
   return out;
 }
 
+std::string replace_controls(std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  for (std::size_t i = 0; i < text.size();) {
+    const CodePoint c = decode_utf8(text, i);
+    const bool is_plain = c.value == U'\n' || c.value == U'\t' || !is_control(c.value);
+    append_utf8(out, c.valid && is_plain ? c.value : U'\uFFFD');
+    i += static_cast<std::size_t>(c.bytes);
+  }
+  return out;
+}
+
 std::string quote_for_message(std::string_view text) {
   constexpr std::size_t kShown = 60;
   std::string out = "\"";
   std::size_t i = 0;
   while (i < text.size() && i < kShown) {
     const CodePoint c = decode_utf8(text, i);
-    const bool is_control = c.value < 0x20 || (c.value >= 0x7F && c.value < 0xA0);
     if (c.value == U'\n') out += "\\n";
-    else if (!c.valid || is_control)
+    else if (!c.valid || is_control(c.value))
       out += fmt::format("\\x{:02x}", static_cast<unsigned>(c.value));
     else append_utf8(out, c.value);
     i += static_cast<std::size_t>(c.bytes);

@@ -28,6 +28,10 @@ std::size_t incomplete_utf8_suffix(std::string_view text);
 // Valid UTF-8 for showing: each byte that belongs to no valid sequence becomes U+FFFD.
 std::string replace_invalid_utf8(std::string_view text);
 
+// Text from a stranger for a terminal, which would obey control characters: each of them, except
+// line feed and tab, becomes U+FFFD, as does each byte that belongs to no valid sequence.
+std::string replace_controls(std::string_view text);
+
 // Text from a stranger for a one-line message: in quotes, control characters and invalid bytes
 // escaped, cut where it is long.
 std::string quote_for_message(std::string_view text);
