@@ -80,7 +80,7 @@ void apply_demo(const CLI::App& c, TrainOptions& o) {
   set(c, "--weight-decay", o.settings.weight_decay, 0.0f);
   set(c, "--eval-every", o.settings.eval_every, 500);
   set(c, "--checkpoint-every", o.checkpoint_every, 1000);
-  set(c, "--max-minutes", o.max_minutes, 2.8);
+  set(c, "--max-minutes", o.max_minutes, 3.0);
 }
 
 // nanoGPT's setting for a CPU, characters of Shakespeare, with twice its learning rate, which takes
