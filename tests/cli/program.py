@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import unicodedata
 import unittest
 
 PROGRAM = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 else None
@@ -52,12 +53,17 @@ class ProgramTest(unittest.TestCase):
         environment = dict(os.environ, OMP_WAIT_POLICY="passive")
         return subprocess.Popen([PROGRAM] + [str(word) for word in words], cwd=self.folder,
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                stdin=options.pop("stdin", subprocess.DEVNULL), text=True,
+                                stdin=options.pop("stdin", subprocess.DEVNULL),
                                 env=environment, **options)
+
+    def finish(self, process, timeout=60):
+        """What it still writes, as text in which every byte can be told: Python's own would hide \\r."""
+        out, err = process.communicate(timeout=timeout)
+        return os.fsdecode(out), os.fsdecode(err)
 
     def run_program(self, *words, **options):
         process = self.start(*words, **options)
-        process.out, process.err = process.communicate(timeout=300)
+        process.out, process.err = self.finish(process)
         return process
 
     def succeed(self, *words, **options):
@@ -75,6 +81,11 @@ class ProgramTest(unittest.TestCase):
         self.assertTrue(process.err.startswith("tinygpt: "), process.err)
         self.assertIn(naming, process.err, words)
         return process.err
+
+    def assert_plain(self, text):
+        """No control characters, which a terminal would obey, other than line feeds and tabs."""
+        controls = [c for c in text if unicodedata.category(c) == "Cc" and c not in "\n\t"]
+        self.assertEqual(controls, [], text)
 
     def read(self, *names):
         with open(self.path(*names), "rb") as file:
