@@ -50,7 +50,7 @@ class ProgramTest(unittest.TestCase):
 
     def start(self, *words, **options):
         # Threads that spin while they wait would make a busy machine crawl.
-        environment = dict(os.environ, OMP_WAIT_POLICY="passive")
+        environment = dict(options.pop("environment", os.environ), OMP_WAIT_POLICY="passive")
         return subprocess.Popen([PROGRAM] + [str(word) for word in words], cwd=self.folder,
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                 stdin=options.pop("stdin", subprocess.DEVNULL),

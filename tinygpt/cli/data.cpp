@@ -6,6 +6,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 
 #include "tinygpt/cli/checks.h"
@@ -30,7 +31,7 @@ struct Arguments {
   std::string source;     // tinytales, a name from datasets/sources.json, or a file
   std::string out;        // default data/NAME
   std::string tokenizer;  // byte, char, bpe, or a tokenizer.json
-  int vocab_size = 0;
+  std::optional<int> vocab_size;
   std::int64_t stories = 40000;
   std::uint64_t seed = 1;
   std::string grammar;
@@ -152,6 +153,8 @@ std::string stamp(const Inputs& inputs) {
   std::string stamps;
   for (const fs::path& file : {inputs.train, inputs.validation}) {
     if (file.empty()) continue;
+    check(!fs::exists(file) || fs::is_regular_file(file),
+          [&] { return fmt::format("{}: not a regular file", file.string()); });
     const auto time = fs::last_write_time(file).time_since_epoch().count();
     stamps += fmt::format("{} {} {};", fs::absolute(file).string(), fs::file_size(file), time);
   }
@@ -166,10 +169,11 @@ std::string identify_text(const Arguments& a, const Inputs& inputs, const std::s
   const bool known = old != nullptr && !stamps.empty() && old->source_stamp == stamps;
   const std::string digest = known ? old->text_sha256 : sha256_of_file(inputs.train);
   check(inputs.expected_sha256.empty() || digest == inputs.expected_sha256, [&] {
+    const bool has_name = inputs.train != fs::path(a.source);
     return fmt::format(
-        "{}: its SHA-256 is {}, not {}: this is another file than the one expected; to prepare it "
-        "all the same, name it in place of {}",
-        inputs.train.string(), digest, inputs.expected_sha256, a.source);
+        "{}: its SHA-256 is {}, not {}: this is another file than the one expected{}",
+        inputs.train.string(), digest, inputs.expected_sha256,
+        has_name ? "; to prepare it all the same, name it in place of " + a.source : "");
   });
   return digest;
 }
@@ -179,7 +183,7 @@ std::string recipe_of(const Arguments& a, const std::string& digest, const Input
   return fmt::format("text {} seed {} stories {} tokenizer {} vocabulary {} validation {}", digest,
                      a.is_tinytales() ? a.seed : 0, a.is_tinytales() ? a.stories : 0,
                      a.trains_tokenizer() ? a.tokenizer : sha256_of_file(a.tokenizer),
-                     a.tokenizer == "bpe" ? a.vocab_size : 0,
+                     a.tokenizer == "bpe" ? *a.vocab_size : 0,
                      a.is_tinytales() || !inputs.validation.empty() ? 0.0 : a.validation_share);
 }
 
@@ -195,33 +199,54 @@ Tokenizer make_tokenizer(const Arguments& a, const TextSplit& split) {
     // A vocabulary of a few thousand tokens has settled long before this.
     if (a.tokenizer == "bpe" && text.size() > (std::size_t{64} << 20)) break;
   }
-  if (a.tokenizer == "bpe") return train_bpe_tokenizer(text, a.vocab_size, special);
+  if (a.tokenizer == "bpe") return train_bpe_tokenizer(text, *a.vocab_size, special);
   for (const std::string_view document : split.validation) text += document;
   return train_char_tokenizer(text, special);
 }
 
-void write_split(const fs::path& path, SplitInfo& info,
+// What the writer gets is not in place before it is finished.
+void write_split(TokenFileWriter& writer, SplitInfo& info,
                  const std::vector<std::string_view>& documents, bool has_documents,
                  const Tokenizer& tokenizer, StatusLine& status) {
   const SpecialToken* end = find_special(tokenizer, kEndOfText);
-  check(!has_documents || end != nullptr, [&] {
-    return fmt::format("--tokenizer: it has no {} token, which parts this corpus's documents",
-                       kEndOfText);
-  });
-  TokenFileWriter writer(path, vocab_size(tokenizer));
   for (std::size_t i = 0; i < documents.size(); ++i) {
     if (i % 4096 == 0) {
-      status.show(
-          fmt::format("{}: {:.0f}%", path.string(),
-                      100.0 * static_cast<double>(i) / static_cast<double>(documents.size())));
+      status.show(fmt::format("encoding: {:.0f}%", 100.0 * static_cast<double>(i) /
+                                                       static_cast<double>(documents.size())));
     }
     writer.append(encode(tokenizer, documents[i], {.allow_special = false}));
     if (has_documents) writer.append(std::span(&end->id, 1));
     info.bytes += static_cast<std::int64_t>(documents[i].size()) + (has_documents ? 1 : 0);
   }
-  writer.finish();
   info.documents = static_cast<std::int64_t>(documents.size());
   info.tokens = writer.size();
+}
+
+// A text that the tokenizer cannot encode, or a full disk, leaves what was there.
+void write_corpus(const fs::path& folder, CorpusInfo& info, const TextSplit& split,
+                  const Tokenizer& tokenizer, StatusLine& status) {
+  const bool documents = split.has_documents;
+  check(!documents || find_special(tokenizer, kEndOfText) != nullptr, [&] {
+    return fmt::format("--tokenizer: it has no {} token, which parts this corpus's documents",
+                       kEndOfText);
+  });
+  const bool is_new = fs::create_directories(folder);
+  try {
+    TokenFileWriter validation(folder / "validation.npy", vocab_size(tokenizer));
+    TokenFileWriter train(folder / "train.npy", vocab_size(tokenizer));
+    write_split(validation, info.validation, split.validation, documents, tokenizer, status);
+    write_split(train, info.train, split.train, documents, tokenizer, status);
+    fs::remove(folder / "corpus.json");  // until the new parts are all there
+    validation.finish();
+    train.finish();
+    save_tokenizer(folder / "tokenizer.json", tokenizer);
+    save_corpus_info(folder, info);
+  } catch (...) {
+    status.clear();
+    std::error_code not_empty;
+    if (is_new) fs::remove(folder, not_empty);
+    throw;
+  }
 }
 
 void print_summary(const CorpusInfo& info, const fs::path& folder, double seconds) {
@@ -241,8 +266,14 @@ void print_summary(const CorpusInfo& info, const fs::path& folder, double second
 
 // Whether the folder holds just this corpus, whole.
 bool is_ready(const fs::path& folder, const CorpusInfo* old, const std::string& recipe) {
-  return old != nullptr && old->made_from == recipe && fs::exists(folder / "train.npy") &&
-         fs::exists(folder / "validation.npy") && fs::exists(folder / "tokenizer.json");
+  if (old == nullptr || old->made_from != recipe) return false;
+  try {
+    load_tokenizer(folder / "tokenizer.json");
+    return TokenFile(folder / "train.npy", old->vocab_size).size() == old->train.tokens &&
+           TokenFile(folder / "validation.npy", old->vocab_size).size() == old->validation.tokens;
+  } catch (const Error&) {
+    return false;  // damaged: it is made again
+  }
 }
 
 void check_arguments(Arguments& a) {
@@ -252,7 +283,7 @@ void check_arguments(Arguments& a) {
     if (s.name == a.source) tokenizer = s.tokenizer;
   }
   if (a.tokenizer.empty()) a.tokenizer = tokenizer;
-  if (a.vocab_size == 0) a.vocab_size = a.is_tinytales() ? 2048 : 4096;
+  if (!a.vocab_size) a.vocab_size = a.is_tinytales() ? 2048 : 4096;
   check(a.trains_tokenizer() || fs::exists(a.tokenizer), [&] {
     return fmt::format("--tokenizer {}: neither byte, char nor bpe, nor a tokenizer.json",
                        a.tokenizer);
@@ -300,14 +331,7 @@ void run(Arguments a) {
   const Tokenizer tokenizer = make_tokenizer(a, d.split);
   info.tokenizer = kind_name(tokenizer.kind);
   info.vocab_size = vocab_size(tokenizer);
-  fs::create_directories(folder);
-  fs::remove(folder / "corpus.json");  // until the new parts are all there
-  const bool documents = d.split.has_documents;
-  write_split(folder / "validation.npy", info.validation, d.split.validation, documents, tokenizer,
-              status);
-  write_split(folder / "train.npy", info.train, d.split.train, documents, tokenizer, status);
-  save_tokenizer(folder / "tokenizer.json", tokenizer);
-  save_corpus_info(folder, info);
+  write_corpus(folder, info, d.split, tokenizer, status);
   status.clear();
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
   print_summary(info, folder, took.count());
