@@ -8,6 +8,7 @@
 #include "solutions/09-position/position.cuh"
 #include "solutions/10-block/block.cuh"
 #include "solutions/13-training-loop/optimizer.cuh"
+#include "solutions/14-pretraining/sampling.cuh"
 #include "solutions/table_cuda.h"
 #include "tinygpt/simt/cuda.h"
 
@@ -52,6 +53,7 @@ Ops<Real> ops_of() {
   table.gradient_norm = gradient_norm;
   table.gradient_norm_scratch_size = gradient_norm_scratch_size;
   table.clip_gradients = clip_gradients;
+  table.sample_token = sample_token<Real>;
   return table;
 }
 

@@ -9,18 +9,19 @@
 // result has one warp that adds it up, in the order of the positions: no two runs differ.
 
 namespace tinygpt::ref_cuda {
-namespace {
 
-constexpr int kWarps = 4;  // of a block
-
-struct Size {
+struct AttentionShape {
   int B, T, NH, NKV, HS;
   bool causal;
   std::int64_t stride;  // from one token's row of qkv to the next
   float scale;
 };
 
-Size checked_size(int B, int T, int NH, int NKV, int HS, bool causal) {
+namespace {
+
+constexpr int kWarps = 4;  // of a block
+
+AttentionShape checked_shape(int B, int T, int NH, int NKV, int HS, bool causal) {
   check(NKV > 0 && NH % NKV == 0, "attention: NH must be a multiple of NKV");
   const std::int64_t stride = std::int64_t{NH + 2 * NKV} * HS;
   return {B, T, NH, NKV, HS, causal, stride, 1.0f / std::sqrt(static_cast<float>(HS))};
@@ -49,7 +50,7 @@ __device__ float warp_dot(const Real* a, const Real* b, int n, int lane) {
 // NKV values; NH / NKV neighbouring query heads share a key and a value.
 template <class Real>
 struct Head {
-  __device__ Head(Real* qkv, const Size& s, int b, int h) : stride(s.stride) {
+  __device__ Head(Real* qkv, const AttentionShape& s, int b, int h) : stride(s.stride) {
     const int group = h / (s.NH / s.NKV);
     Real* rows = qkv + std::int64_t{b} * s.T * s.stride;
     q = rows + std::int64_t{h} * s.HS;
@@ -76,7 +77,7 @@ unsigned warp_blocks(std::int64_t warps) { return static_cast<unsigned>(ceil_div
 // takes the largest so far. Whenever a larger one turns up, what was summed until then shrinks by
 // exp(old - new), as if the new one had been known from the start.
 template <class Real>
-__global__ void attention_forward_kernel(Real* out, float* lse, const Real* qkv, Size s) {
+__global__ void attention_forward_kernel(Real* out, float* lse, const Real* qkv, AttentionShape s) {
   extern __shared__ float shared[];
   const int lane = threadIdx.x % kWarp;
   float* acc = shared + threadIdx.x / kWarp * s.HS;  // out[t], not yet divided by the sum
@@ -105,7 +106,7 @@ __global__ void attention_forward_kernel(Real* out, float* lse, const Real* qkv,
 template <class Real>
 void multihead_attention_forward(Real* out, float* lse, const Real* qkv, float* /*scratch*/, int B,
                                  int T, int NH, int NKV, int HS, bool causal) {
-  const Size s = checked_size(B, T, NH, NKV, HS, causal);
+  const AttentionShape s = checked_shape(B, T, NH, NKV, HS, causal);
   const std::int64_t queries = attention_lse_size(B, T, NH);
   if (queries == 0) return;
   const std::size_t bytes = shared_bytes(1, HS);
@@ -125,7 +126,7 @@ void multihead_attention_forward(Real* out, float* lse, const Real* qkv, float* 
 template <class Real>
 __global__ void attention_backward_queries_kernel(Real* dqkv, float* delta, const Real* dout,
                                                   const Real* out, const float* lse,
-                                                  const Real* qkv, Size s) {
+                                                  const Real* qkv, AttentionShape s) {
   extern __shared__ float shared[];
   const int lane = threadIdx.x % kWarp;
   float* dq = shared + threadIdx.x / kWarp * s.HS;
@@ -156,7 +157,8 @@ __global__ void attention_backward_queries_kernel(Real* dqkv, float* delta, cons
 // The sums run over all queries that see key u, of all NH / NKV heads that share it.
 template <class Real>
 __global__ void attention_backward_keys_kernel(Real* dqkv, const float* delta, const Real* dout,
-                                               const float* lse, const Real* qkv, Size s) {
+                                               const float* lse, const Real* qkv,
+                                               AttentionShape s) {
   extern __shared__ float shared[];
   const int lane = threadIdx.x % kWarp;
   float* dk = shared + threadIdx.x / kWarp * 2 * s.HS;
@@ -192,7 +194,7 @@ template <class Real>
 void multihead_attention_backward(Real* dqkv, const Real* dout, const Real* out, const float* lse,
                                   const Real* qkv, float* scratch, int B, int T, int NH, int NKV,
                                   int HS, bool causal) {
-  const Size s = checked_size(B, T, NH, NKV, HS, causal);
+  const AttentionShape s = checked_shape(B, T, NH, NKV, HS, causal);
   const std::int64_t queries = attention_lse_size(B, T, NH), keys = attention_lse_size(B, T, NKV);
   if (queries == 0) return;
   float* delta = scratch;  // [B, NH, T], as lse

@@ -129,7 +129,7 @@ class TrainCommandTest(ProgramTest):
             (["--family", "bert"], "--family"), (["--config", "huge"], "huge"),
             (["--preset", "best"], "--preset"), (["--kernels", "fast"], "fast"),
             (["--kernels", "cpu,softmax"], "softmax"), (["--threads", "-1"], "--threads"),
-            (["--threads", "5000"], "--threads"), (["--device", "cuda"], "cuda"),
+            (["--threads", "5000"], "--threads"), (["--device", "tpu"], "tpu"),
             (["--resume", "--overwrite"], "--overwrite"), (["--resume"], "--resume"),
             (["--what"], "--what"), (["more"], "more"), (["--steps"], "--steps"),
         ]

@@ -121,7 +121,7 @@ void run(Arguments& a) {
   check(a.samples >= 1, "--samples: must be at least 1");
   check(a.settings.max_tokens >= 1, "--max-tokens: must be at least 1");
   check_sampling(a.settings.sampling);
-  const Ops<float> ops = choose_kernels(a.kernels);
+  const Kernels kernels = choose_kernels(a.kernels);
   const GptConfig config = read_model_config(a.model);
   const Tokenizer tokenizer = load_tokenizer(std::filesystem::path(a.model) / "tokenizer.json");
   check(vocab_size(tokenizer) <= config.vocab_size, [&] {
@@ -132,7 +132,7 @@ void run(Arguments& a) {
   const std::string prompt = prompt_text(a);
   prompt_tokens(a, tokenizer, prompt);  // refuses a prompt before anything is written
   Gpt<float> model =
-      make_gpt(config, ops, host_memory(), Purpose::inference, 1, config.context_length);
+      make_gpt(config, kernels.ops, kernels.memory, Purpose::inference, 1, config.context_length);
   load_parameters(model, a.model);
   if (const SpecialToken* end = find_special(tokenizer, kEndOfText))
     a.settings.stop_token = end->id;

@@ -1,0 +1,35 @@
+# CUDA for a GPU, where the toolkit is found. (The emulator in tinygpt/simt needs none of it.)
+set(TINYGPT_CUDA AUTO CACHE STRING "Compile the CUDA kernels for a GPU: AUTO (if nvcc is found), ON, OFF")
+
+if(TINYGPT_CUDA AND NOT TINYGPT_SANITIZE)
+  include(CheckLanguage)
+  check_language(CUDA)
+  if(CMAKE_CUDA_COMPILER)
+    if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES AND NOT DEFINED ENV{CUDAARCHS})
+      # This machine's GPU; where there is none, one that most have by now.
+      execute_process(COMMAND nvidia-smi --query-gpu=compute_cap --format=csv,noheader --id=0
+        OUTPUT_VARIABLE capability RESULT_VARIABLE failed ERROR_QUIET OUTPUT_STRIP_TRAILING_WHITESPACE)
+      if(NOT failed AND capability MATCHES "^([0-9]+)\\.([0-9]+)$")
+        set(CMAKE_CUDA_ARCHITECTURES ${CMAKE_MATCH_1}${CMAKE_MATCH_2})
+      else()
+        set(CMAKE_CUDA_ARCHITECTURES 80)
+      endif()
+    endif()
+    enable_language(CUDA)
+    if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION) # CMake before 3.26 does not know that nvcc has it
+      set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION -std=c++20)
+      set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION -std=c++20)
+      list(APPEND CMAKE_CUDA_COMPILE_FEATURES cuda_std_20)
+    endif()
+    set(TINYGPT_HAS_CUDA ON)
+  elseif(NOT TINYGPT_CUDA STREQUAL "AUTO")
+    message(FATAL_ERROR "TINYGPT_CUDA is ${TINYGPT_CUDA}, but nvcc was not found: is its folder in PATH?")
+  endif()
+endif()
+
+# tinygpt_cuda_library(NAME sources... DEPENDS targets...): the static library tinygpt_NAME, compiled by nvcc.
+function(tinygpt_cuda_library name)
+  tinygpt_library(${name} ${ARGN})
+  target_compile_definitions(tinygpt_${name} PUBLIC TINYGPT_HAS_CUDA)
+  target_compile_options(tinygpt_${name} PRIVATE -Werror=all-warnings -Xcompiler=-Wall,-Wextra,-Werror)
+endfunction()
