@@ -5,15 +5,11 @@ find_package(OpenMP REQUIRED COMPONENTS CXX)
 
 add_library(tinygpt_options INTERFACE)
 target_include_directories(tinygpt_options INTERFACE ${CMAKE_SOURCE_DIR})
-# A flag for the C++ compiler; nvcc has others (Nvcc.cmake).
-function(tinygpt_cxx_options)
-  target_compile_options(tinygpt_options INTERFACE "$<$<COMPILE_LANGUAGE:CXX>:${ARGN}>")
-endfunction()
-tinygpt_cxx_options(-Wall -Wextra -Wshadow -Wnon-virtual-dtor)
+target_compile_options(tinygpt_options INTERFACE -Wall -Wextra -Wshadow -Wnon-virtual-dtor)
 # Contraction lets a * b + c become one fused multiply-add. It is not fast-math: nothing is reordered.
-tinygpt_cxx_options(-ffp-contract=fast -fno-math-errno)
+target_compile_options(tinygpt_options INTERFACE -ffp-contract=fast -fno-math-errno)
 if(TINYGPT_NATIVE)
-  tinygpt_cxx_options(-march=native)
+  target_compile_options(tinygpt_options INTERFACE -march=native)
 endif()
 if(TINYGPT_SANITIZE)
   target_compile_options(tinygpt_options INTERFACE
