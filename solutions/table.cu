@@ -62,4 +62,14 @@ template Ops<__nv_bfloat16> ops_of();
 
 Ops<float> ops() { return ops_of<float>(); }
 
+std::string unusable() {
+  int devices = 0;
+  const cudaError_t status = cudaGetDeviceCount(&devices);
+  if (status != cudaSuccess) {
+    cudaGetLastError();  // said once, not by the next launch again
+    return cudaGetErrorString(status);
+  }
+  return devices > 0 ? "" : "no GPU was found";
+}
+
 }  // namespace tinygpt::ref_cuda

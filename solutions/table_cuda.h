@@ -2,18 +2,16 @@
 // where its toolkit is installed, and for the emulator in tinygpt/simt, always. The second time,
 // the namespace gets another name, so that one program can hold both.
 //
-// All pointers that these operators take are the device's: from memory(), not from new.
+// All pointers that these operators take are the device's (tinygpt/simt/memory.h).
 #pragma once
 
 #include <string>
 
-#include "tinygpt/ops/memory.h"
 #include "tinygpt/ops/ops.h"
 
 namespace tinygpt::ref_cuda {  // only where TINYGPT_HAS_CUDA
 
 Ops<float> ops();
-Memory memory();
 
 // Why no GPU can be used here, in a few words; empty, if one can.
 std::string unusable();
@@ -23,7 +21,6 @@ std::string unusable();
 namespace tinygpt::ref_cuda_emulated {
 
 Ops<float> ops();
-Memory memory();
 std::string unusable();
 
 }  // namespace tinygpt::ref_cuda_emulated

@@ -3,6 +3,7 @@
 #include "solutions/table.h"
 #include "solutions/table_cuda.h"
 #include "tinygpt/cpu/table.h"
+#include "tinygpt/simt/memory.h"
 
 namespace tinygpt::test {
 namespace {
@@ -12,7 +13,7 @@ std::string gpu_problem() { return ref_cuda::unusable(); }
 
 void add_gpu(std::vector<Implementation>& all) {
   if (!gpu_problem().empty()) return;
-  all.push_back({"ref_cuda (gpu)", ref_cuda::ops(), Device::gpu, ref_cuda::memory()});
+  all.push_back({"ref_cuda (gpu)", ref_cuda::ops(), Device::gpu, simt::gpu_memory()});
 }
 #else
 std::string gpu_problem() { return "this build is without the CUDA toolkit"; }
@@ -28,7 +29,7 @@ std::vector<Implementation> implementations() {
                                      {.name = "ref_cuda (emulated)",
                                       .ops = ref_cuda_emulated::ops(),
                                       .device = Device::emulated,
-                                      .memory = ref_cuda_emulated::memory()}};
+                                      .memory = simt::emulated_memory()}};
   add_gpu(all);
   return all;
 }

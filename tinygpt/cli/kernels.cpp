@@ -7,6 +7,7 @@
 #include "solutions/table_cuda.h"
 #include "tinygpt/core/error.h"
 #include "tinygpt/cpu/table.h"
+#include "tinygpt/simt/memory.h"
 
 namespace tinygpt::cli {
 namespace {
@@ -20,7 +21,7 @@ struct Device {
 
 #if defined(TINYGPT_HAS_CUDA)
 std::string gpu_problem() { return ref_cuda::unusable(); }
-Device gpu() { return {"cuda", {{"ref_cuda", ref_cuda::ops()}}, ref_cuda::memory()}; }
+Device gpu() { return {"cuda", {{"ref_cuda", ref_cuda::ops()}}, simt::gpu_memory()}; }
 #else
 std::string gpu_problem() { return "this program was built without the CUDA toolkit"; }
 Device gpu() { return {}; }
@@ -29,7 +30,7 @@ Device gpu() { return {}; }
 Device make_device(const std::string& name) {
   if (name == "cpu") return {name, {{"cpu", cpu::ops()}, {"ref", ref::ops()}}, host_memory()};
   if (name == "emulated") {
-    return {name, {{"ref_cuda", ref_cuda_emulated::ops()}}, ref_cuda_emulated::memory()};
+    return {name, {{"ref_cuda", ref_cuda_emulated::ops()}}, simt::emulated_memory()};
   }
   check(name == "cuda", [&] {
     return fmt::format("--device: there is no '{}'; there are: auto, cpu, cuda, emulated", name);
