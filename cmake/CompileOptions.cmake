@@ -5,15 +5,21 @@ find_package(OpenMP REQUIRED COMPONENTS CXX)
 
 add_library(tinygpt_options INTERFACE)
 target_include_directories(tinygpt_options INTERFACE ${CMAKE_SOURCE_DIR})
-target_compile_options(tinygpt_options INTERFACE -Wall -Wextra -Wshadow -Wnon-virtual-dtor)
+# nvcc has its own flags (Cuda.cmake).
+set(TINYGPT_CXX $<COMPILE_LANGUAGE:CXX>)
+target_compile_options(tinygpt_options INTERFACE
+  $<${TINYGPT_CXX}:-Wall> $<${TINYGPT_CXX}:-Wextra> $<${TINYGPT_CXX}:-Wshadow> $<${TINYGPT_CXX}:-Wnon-virtual-dtor>)
 # Contraction lets a * b + c become one fused multiply-add. It is not fast-math: nothing is reordered.
-target_compile_options(tinygpt_options INTERFACE -ffp-contract=fast -fno-math-errno)
+target_compile_options(tinygpt_options INTERFACE
+  $<${TINYGPT_CXX}:-ffp-contract=fast> $<${TINYGPT_CXX}:-fno-math-errno>)
 if(TINYGPT_NATIVE)
-  target_compile_options(tinygpt_options INTERFACE -march=native)
+  target_compile_options(tinygpt_options INTERFACE $<${TINYGPT_CXX}:-march=native>)
 endif()
 if(TINYGPT_SANITIZE)
-  target_compile_options(tinygpt_options INTERFACE
-    -fsanitize=${TINYGPT_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  # The emulator's checked kernels carry another instrumentation (Cuda.cmake).
+  set(tinygpt_sanitized $<AND:${TINYGPT_CXX},$<NOT:$<BOOL:$<TARGET_PROPERTY:TINYGPT_UNSANITIZED>>>>)
+  target_compile_options(tinygpt_options INTERFACE $<${tinygpt_sanitized}:-fsanitize=${TINYGPT_SANITIZE}>
+    $<${tinygpt_sanitized}:-fno-omit-frame-pointer> $<${tinygpt_sanitized}:-fno-sanitize-recover=all>)
   target_link_options(tinygpt_options INTERFACE -fsanitize=${TINYGPT_SANITIZE})
 endif()
 

@@ -67,7 +67,8 @@ class GenerateCommandTest(ProgramTest):
             (["--top-p", "0"], "--top-p"), (["--top-p", "1.5"], "--top-p"),
             (["--max-tokens", "0"], "--max-tokens"), (["--max-tokens", "-1"], "--max-tokens"),
             (["--samples", "0"], "--samples"), (["--seed", "x"], "--seed"),
-            (["--kernels", "none"], "none"), (["--device", "cuda"], "cuda"),
+            (["--kernels", "none"], "none"), (["--device", "tpu"], "tpu"),
+            (["--device", "emulated", "--kernels", "cpu"], "ref_cuda"),
             (["--prompt-file", "nowhere"], "nowhere"),
             (["--prompt", "a", "--prompt-file", "b"], "--prompt"), (["--model", "nowhere"], "nowhere"),
         ]:

@@ -144,7 +144,7 @@ class TrainCommandTest(ProgramTest):
             (["--family", "bert"], "--family"), (["--config", "huge"], "huge"),
             (["--preset", "best"], "--preset"), (["--kernels", "fast"], "fast"),
             (["--kernels", "cpu,softmax"], "softmax"), (["--threads", "-1"], "--threads"),
-            (["--threads", "5000"], "--threads"), (["--device", "cuda"], "cuda"),
+            (["--threads", "5000"], "--threads"), (["--device", "tpu"], "tpu"),
             (["--resume", "--overwrite"], "--overwrite"), (["--resume"], "--resume"),
             (["--what"], "--what"), (["more"], "more"), (["--steps"], "--steps"),
         ]
@@ -294,6 +294,23 @@ class TrainCommandTest(ProgramTest):
         for other in losses[1:]:
             for a, b in zip(losses[0], other):
                 self.assertAlmostEqual(a, b, delta=1e-4)
+
+    def test_an_emulated_gpu_trains_resumes_and_writes_as_the_cpu_does(self):
+        few = ["--steps", 4, "--eval-every", 2, "--eval-tokens", 64]
+        self.succeed(*self.words(*few, out="cpu"))
+        self.succeed(*self.words(*few, "--checkpoint-every", 2, "--device", "emulated", out="gpu"))
+        start = self.lines("gpu", "log.jsonl")[0]
+        self.assertEqual((start["device"], start["kernels"]), ("emulated", "ref_cuda"))
+        self.assertIn(self.lines("cpu", "log.jsonl")[0]["device"], ("cpu", "cuda"))  # what auto takes
+        for expected, found in zip(self.losses("cpu"), self.losses("gpu")):
+            self.assertEqual(expected[0], found[0])
+            self.assertAlmostEqual(expected[1], found[1], delta=1e-4)
+        # Without --device it goes on where it was; another device goes on from the same files.
+        self.assertIn("emulated", self.succeed(*self.words("--steps", 5, "--resume", out="gpu")))
+        self.succeed(*self.words("--steps", 6, "--resume", "--device", "cpu", out="gpu"))
+        texts = [self.succeed("generate", "--model", "gpu", "--prompt", "the", "--max-tokens", 8,
+                              "--temperature", 0, "--device", device) for device in ("cpu", "emulated")]
+        self.assertEqual(texts[0], texts[1])
 
 
 if __name__ == "__main__":

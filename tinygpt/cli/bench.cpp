@@ -69,7 +69,9 @@ void check_arguments(const Arguments& a) {
 
 void run(Arguments& a) {
   check_arguments(a);
-  const Ops<float> ops = choose_kernels(a.kernels);
+  check(a.kernels.device == "auto" || a.kernels.device == "cpu", "bench: it measures the cpu only");
+  a.kernels.device = "cpu";
+  const Ops<float> ops = choose_kernels(a.kernels).ops;
   bench::Settings& s = a.settings;
   s.config = named_config(a.config);
   s.config.vocab_size = a.vocabulary;

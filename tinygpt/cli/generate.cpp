@@ -128,7 +128,7 @@ void run(Arguments& a) {
   check(a.samples >= 1, "--samples: must be at least 1");
   check(a.settings.max_tokens >= 1, "--max-tokens: must be at least 1");
   check_sampling(a.settings.sampling);
-  const Ops<float> ops = choose_kernels(a.kernels);
+  const Kernels kernels = choose_kernels(a.kernels);
   const GptConfig config = read_model_config(a.model);
   check_has_weights(a.model);
   const Tokenizer tokenizer = load_tokenizer(std::filesystem::path(a.model) / "tokenizer.json");
@@ -142,9 +142,11 @@ void run(Arguments& a) {
   const auto longest =
       static_cast<std::int64_t>(prompt_tokens(a, tokenizer, prompt).size()) + a.settings.max_tokens;
   const int room = static_cast<int>(std::min<std::int64_t>(longest, config.context_length));
-  check_memory(memory_ledger(config, ops, Purpose::inference, 1, room), a.model,
-               "choose a smaller model, or a shorter prompt and --max-tokens");
-  Gpt<float> model = make_gpt(config, ops, host_memory(), Purpose::inference, 1, room);
+  if (a.kernels.device != "cuda") {
+    check_memory(memory_ledger(config, kernels.ops, Purpose::inference, 1, room), a.model,
+                 "choose a smaller model, or a shorter prompt and --max-tokens");
+  }
+  Gpt<float> model = make_gpt(config, kernels.ops, kernels.memory, Purpose::inference, 1, room);
   load_parameters(model, a.model);
   if (const SpecialToken* end = find_special(tokenizer, kEndOfText))
     a.settings.stop_token = end->id;

@@ -51,7 +51,7 @@ Ledgers make_ledgers(Arguments& a) {
     return fmt::format("--context is {}: it must be from 1 to the model's, {}", l.T,
                        l.config.context_length);
   });
-  const Ops<float> ops = choose_kernels(a.kernels);
+  const Ops<float> ops = choose_kernels(a.kernels).ops;
   l.parameters = parameter_ledger(l.config);
   l.flops = flop_ledger(l.config, l.T);
   l.training = memory_ledger(l.config, ops, Purpose::training, l.B, l.T);

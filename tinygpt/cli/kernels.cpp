@@ -4,31 +4,78 @@
 #include <omp.h>
 
 #include "solutions/table.h"
+#include "solutions/table_cuda.h"
 #include "tinygpt/core/error.h"
 #include "tinygpt/cpu/table.h"
+#include "tinygpt/simt/memory.h"
 
 namespace tinygpt::cli {
+namespace {
 
-void add_kernel_options(CLI::App& command, KernelChoice& choice) {
-  command
-      .add_option("--kernels", choice.kernels,
-                  "cpu (fast), ref (clear), or a mixture such as cpu,softmax=ref")
-      ->capture_default_str();
-  command.add_option("--threads", choice.threads, "Threads (default: one for each processor)");
-  command.add_option("--device", choice.device, "auto or cpu")->capture_default_str();
+// Where kernels can run. The first table is the one to take where nothing else is asked for.
+struct Device {
+  std::string name;
+  std::vector<NamedOps> tables;
+  Memory memory;
+};
+
+#if defined(TINYGPT_HAS_CUDA)
+std::string gpu_problem() { return ref_cuda::unusable(); }
+Device gpu() { return {"cuda", {{"ref_cuda", ref_cuda::ops()}}, simt::gpu_memory()}; }
+#else
+std::string gpu_problem() { return "this program was built without the CUDA toolkit"; }
+Device gpu() { return {}; }
+#endif
+
+Device make_device(const std::string& name) {
+  if (name == "cpu") return {name, {{"cpu", cpu::ops()}, {"ref", ref::ops()}}, host_memory()};
+  if (name == "emulated") {
+    return {name, {{"ref_cuda", ref_cuda_emulated::ops()}}, simt::emulated_memory()};
+  }
+  check(name == "cuda", [&] {
+    return fmt::format("--device: there is no '{}'; there are: auto, cpu, cuda, emulated", name);
+  });
+  const std::string problem = gpu_problem();
+  check(problem.empty(), [&] {
+    return fmt::format(
+        "--device cuda: {}: --device cpu computes on the processor, and --device emulated runs "
+        "the CUDA kernels there, slowly",
+        problem);
+  });
+  return gpu();
 }
 
-Ops<float> choose_kernels(KernelChoice& choice) {
-  check(choice.device == "auto" || choice.device == "cpu", [&] {
-    return fmt::format("--device: there is no '{}' in this build; there are: auto, cpu",
-                       choice.device);
-  });
+// The GPU, if there is one, unless kernels are asked for that run on the processor.
+std::string automatic_device(const std::string& kernels) {
+  const bool on_cpu = kernels == "cpu" || kernels.starts_with("cpu,") || kernels == "ref" ||
+                      kernels.starts_with("ref,");
+  return !on_cpu && gpu_problem().empty() ? "cuda" : "cpu";
+}
+
+}  // namespace
+
+void add_kernel_options(CLI::App& command, KernelChoice& choice) {
+  command.add_option("--kernels", choice.kernels,
+                     "On the cpu: cpu (fast), ref (clear), or a mixture such as cpu,softmax=ref; "
+                     "on cuda and emulated: ref_cuda (default: the device's fastest)");
+  command.add_option("--threads", choice.threads, "Threads (default: one for each processor)");
+  command
+      .add_option("--device", choice.device,
+                  "auto (a GPU where there is one), cpu, cuda, or emulated (CUDA kernels on the "
+                  "processor: slow)")
+      ->capture_default_str();
+}
+
+Kernels choose_kernels(KernelChoice& choice) {
   check(choice.threads >= 0 && choice.threads <= 1024, [&] {
     return fmt::format("--threads is {}: it must be between 1 and 1024", choice.threads);
   });
   if (choice.threads == 0) choice.threads = omp_get_num_procs();
   omp_set_num_threads(choice.threads);
-  return mix_ops({{"ref", ref::ops()}, {"cpu", cpu::ops()}}, choice.kernels);
+  if (choice.device == "auto") choice.device = automatic_device(choice.kernels);
+  const Device device = make_device(choice.device);
+  if (choice.kernels.empty()) choice.kernels = device.tables[0].name;
+  return {mix_ops(device.tables, choice.kernels), device.memory};
 }
 
 }  // namespace tinygpt::cli

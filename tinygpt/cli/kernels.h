@@ -1,4 +1,4 @@
-// Which implementation computes: --kernels, --threads and --device.
+// Which implementation computes, and where: --kernels, --threads and --device.
 #pragma once
 
 #include <CLI/App.hpp>
@@ -9,15 +9,23 @@
 namespace tinygpt::cli {
 
 struct KernelChoice {
-  std::string kernels = "cpu";
-  int threads = 0;  // 0: as many as there are processors
+  std::string kernels;  // empty: the device's fastest
+  int threads = 0;      // 0: as many as there are processors
   std::string device = "auto";
+};
+
+// What a model is made with: a table and the memory that its pointers point into.
+struct Kernels {
+  Ops<float> ops;
+  Memory memory;
 };
 
 // Adds the three options to a command.
 void add_kernel_options(CLI::App& command, KernelChoice& choice);
 
-// The table, with the number of threads set. Throws Error, naming the option, where there is none.
-Ops<float> choose_kernels(KernelChoice& choice);
+// The choice, with the number of threads set. Whatever was left open in `choice` is filled in: a
+// device of "auto" becomes "cuda" where a GPU can be used, else "cpu"; never "emulated". Throws
+// Error, naming the option, where there is no such thing.
+Kernels choose_kernels(KernelChoice& choice);
 
 }  // namespace tinygpt::cli

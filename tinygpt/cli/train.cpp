@@ -165,23 +165,28 @@ GptConfig prepare_config(const CLI::App& command, TrainOptions& o, const Corpus&
 }
 
 TrainOrigin origin_of(const TrainOptions& o, const Corpus& corpus) {
-  return {o.data, corpus.info.made_from, o.kernels.kernels, o.kernels.threads};
+  return {o.data, corpus.info.made_from, o.kernels.kernels, o.kernels.threads, o.kernels.device};
 }
 
-// The corpus must be the same to the letter; kernels and threads may change, at the price of
-// rounding differently.
+// The corpus must be the same to the letter; device, kernels and threads may change, at the price
+// of rounding differently.
 void check_origin(const TrainOptions& o, const TrainOrigin& was, const TrainOrigin& is) {
   check(was.corpus == is.corpus, [&] {
     return fmt::format("--resume: {} is not the corpus that this training was started with",
                        o.data);
   });
-  if (!o.json && (was.kernels != is.kernels || was.threads != is.threads)) {
-    fmt::print("note      kernels or threads differ: results will differ in the last digits\n");
+  const bool same =
+      was.device == is.device && was.kernels == is.kernels && was.threads == is.threads;
+  if (!o.json && !same) {
+    fmt::print(
+        "note      device, kernels or threads differ: results will differ in the last digits\n");
   }
 }
 
 void start(Session& s, const std::optional<fs::path>& checkpoint) {
-  s.peak_flops = cpu::measure_peak_flops(s.options.kernels.threads);
+  if (s.options.kernels.device == "cpu") {
+    s.peak_flops = cpu::measure_peak_flops(s.options.kernels.threads);
+  }
   if (checkpoint) {
     load_checkpoint(s.trainer, *checkpoint);
     s.first_step = s.trainer.step;
@@ -206,16 +211,18 @@ void run(const CLI::App& command, TrainOptions& o) {
     stored = read_checkpoint_info(*checkpoint);
     take_settings(command, o, *stored);
   }
-  const Ops<float> ops = choose_kernels(o.kernels);
+  const Kernels kernels = choose_kernels(o.kernels);
   const Corpus corpus(o.data);
   const GptConfig config = prepare_config(command, o, corpus, checkpoint);
   const TrainOrigin origin = origin_of(o, corpus);
   if (stored) check_origin(o, stored->origin, origin);
-  check_memory(memory_ledger(config, ops, Purpose::training, o.settings.batch, o.settings.time),
-               "this training",
-               "choose a smaller --batch (and --accumulate), --context or model");
-  Gpt<float> model =
-      make_gpt(config, ops, host_memory(), Purpose::training, o.settings.batch, o.settings.time);
+  if (o.kernels.device != "cuda") {
+    check_memory(
+        memory_ledger(config, kernels.ops, Purpose::training, o.settings.batch, o.settings.time),
+        "this training", "choose a smaller --batch (and --accumulate), --context or model");
+  }
+  Gpt<float> model = make_gpt(config, kernels.ops, kernels.memory, Purpose::training,
+                              o.settings.batch, o.settings.time);
   Session s{o, corpus, model, make_trainer(model, o.settings)};
   s.start = begun;
   start(s, checkpoint);

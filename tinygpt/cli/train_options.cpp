@@ -204,7 +204,11 @@ void take_settings(const CLI::App& command, TrainOptions& o, const CheckpointInf
   take_unless_given(command, "--eval-tokens", s.eval_tokens, was.eval_tokens);
   take_unless_given(command, "--eval-context", s.eval_context, was.eval_context);
   take_unless_given(command, "--data", o.data, stored.origin.data);
-  take_unless_given(command, "--kernels", o.kernels.kernels, stored.origin.kernels);
+  take_unless_given(command, "--device", o.kernels.device, stored.origin.device);
+  // Another device has other kernels.
+  if (o.kernels.device == stored.origin.device) {
+    take_unless_given(command, "--kernels", o.kernels.kernels, stored.origin.kernels);
+  }
   take_unless_given(command, "--threads", o.kernels.threads, stored.origin.threads);
 }
 

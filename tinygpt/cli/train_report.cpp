@@ -72,8 +72,8 @@ std::string progress_row(const Session& s, const StepResult& result) {
                      number(validated, validated ? shown_loss(s) : 0),
                      number(has_floor(s), s.corpus.info.validation.floor_nats_per_byte.value_or(0)),
                      fmt::format("{:.1e}", result.lr), short_number(rate),
-                     fmt::format("{:.0f}%", 100 * flops / s.peak_flops), clock_time(left),
-                     fmt::format("{:.0f} MB", peak_memory() * 1e-6));
+                     s.peak_flops > 0 ? fmt::format("{:.0f}%", 100 * flops / s.peak_flops) : "-",
+                     clock_time(left), fmt::format("{:.0f} MB", peak_memory() * 1e-6));
 }
 
 std::string write_text(Session& s, std::uint64_t seed, int max_tokens) {
@@ -146,8 +146,14 @@ void print_plan(const Session& s) {
              short_number(static_cast<double>(parameter_ledger(c).total)));
   fmt::print("{:<10}{} steps of {} x {} tokens{}\n", "training", t.steps, t.batch * t.accumulate,
              t.time, passes);
-  fmt::print("{:<10}{} threads, {} kernels; peak: {:.0f} GFLOP/s\n", "machine",
-             s.options.kernels.threads, s.options.kernels.kernels, s.peak_flops * 1e-9);
+  const KernelChoice& k = s.options.kernels;
+  if (k.device == "cpu") {
+    fmt::print("{:<10}{} threads, {} kernels; peak: {:.0f} GFLOP/s\n", "machine", k.threads,
+               k.kernels, s.peak_flops * 1e-9);
+  } else {
+    fmt::print("{:<10}{} kernels on {}\n", "machine", k.kernels,
+               k.device == "cuda" ? "the GPU" : "an emulated GPU: for looking, not for speed");
+  }
   if (s.first_step > 0) fmt::print("{:<10}after step {}\n", "resumed", s.first_step);
   fmt::print("{:<10}loss in nats per token; {}\n\n{}\n", "units",
              has_floor(s) ? "validation and its floor in nats per byte" : "validation too",
@@ -160,6 +166,7 @@ json describe(const Session& s) {
   return {{"event", "start"},
           {"corpus", s.corpus.info.name},
           {"corpus_tokens", s.corpus.train.size()},
+          {"device", s.options.kernels.device},
           {"kernels", s.options.kernels.kernels},
           {"threads", s.options.kernels.threads},
           {"peak_gflops", std::round(s.peak_flops * 1e-9)},

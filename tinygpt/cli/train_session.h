@@ -35,7 +35,7 @@ struct Session {
   const Corpus& corpus;
   Gpt<float>& model;
   Trainer trainer;
-  double peak_flops = 0;
+  double peak_flops = 0;      // of the processor; 0: the device is another
   int first_step = 0;         // of this run: not 0 when it was resumed
   double elapsed_before = 0;  // seconds of the runs before this one
   Clock::time_point start = Clock::now();

@@ -7,15 +7,24 @@
 // the whole state is (seed, counter).
 #pragma once
 
-#include <array>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
+
+#include "tinygpt/core/device.h"
 
 namespace tinygpt {
 
-using Philox4 = std::array<std::uint32_t, 4>;
+// Four random words. (Not std::array, whose functions a GPU may not call.)
+struct Philox4 {
+  std::uint32_t words[4];
 
-inline Philox4 philox4x32(std::uint64_t seed, std::uint64_t counter, std::uint64_t stream = 0) {
+  TINYGPT_HOST_DEVICE constexpr std::uint32_t operator[](std::size_t i) const { return words[i]; }
+  friend bool operator==(const Philox4&, const Philox4&) = default;
+};
+
+TINYGPT_HOST_DEVICE inline Philox4 philox4x32(std::uint64_t seed, std::uint64_t counter,
+                                              std::uint64_t stream = 0) {
   std::uint32_t k0 = static_cast<std::uint32_t>(seed), k1 = static_cast<std::uint32_t>(seed >> 32);
   Philox4 c{static_cast<std::uint32_t>(counter), static_cast<std::uint32_t>(counter >> 32),
             static_cast<std::uint32_t>(stream), static_cast<std::uint32_t>(stream >> 32)};
@@ -31,7 +40,7 @@ inline Philox4 philox4x32(std::uint64_t seed, std::uint64_t counter, std::uint64
 }
 
 // 24 random bits as a float in [0, 1): every value is exact.
-inline float uniform_from_bits(std::uint32_t bits) {
+TINYGPT_HOST_DEVICE inline float uniform_from_bits(std::uint32_t bits) {
   return static_cast<float>(bits >> 8) * 0x1.0p-24f;
 }
 

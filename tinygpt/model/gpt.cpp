@@ -316,6 +316,25 @@ void copy_last_logits(const Gpt<Real>& m, int b, std::span<float> logits) {
   copy_rows(m, (b + 1) * m.time - 1, 1, logits);
 }
 
+template <class Real>
+int sample_last_token(const Gpt<Real>& m, int b, float temperature, double u) {
+  check_sequence(m, b);
+  check(m.ops.sample_token != nullptr, "sample_last_token: the chosen kernels cannot draw a token");
+  const Activations<Real> acts = activations_of(m);
+  const int row = (b + 1) * m.time - 1, V = m.config.vocab_size;
+  const Real* logits = acts.logits;
+  if (m.purpose == Purpose::training) logits += std::int64_t{row} * V;
+  else head_forward(make_pass(m, acts), row, 1);
+  // The losses are read where they were made, so their place is free.
+  int* const drawn = reinterpret_cast<int*>(acts.losses);
+  m.ops.sample_token(drawn, logits, V, temperature, u);
+  int token = 0;
+  m.memory.copy_out(&token, drawn, sizeof(token));
+  check(token >= 0,
+        "sampling: a logit is NaN, or the largest infinite: the model's weights are broken");
+  return token;
+}
+
 template Gpt<float> make_gpt(const GptConfig&, const Ops<float>&, const Memory&, Purpose, int, int);
 template void init_parameters(Gpt<float>&, std::uint64_t);
 template float forward(Gpt<float>&, std::span<const int>, std::span<const int>, int, int,
@@ -324,5 +343,6 @@ template void backward(Gpt<float>&, float);
 template void zero_gradients(Gpt<float>&);
 template void copy_logits(const Gpt<float>&, int, std::span<float>);
 template void copy_last_logits(const Gpt<float>&, int, std::span<float>);
+template int sample_last_token(const Gpt<float>&, int, float, double);
 
 }  // namespace tinygpt

@@ -99,6 +99,12 @@ void copy_logits(const Gpt<Real>& model, int b, std::span<float> logits);
 template <class Real>
 void copy_last_logits(const Gpt<Real>& model, int b, std::span<float> logits);
 
+// The token that follows sequence b of the last forward pass, drawn on the device by the table's
+// sample_token (ops/sampling.h), so that one number is copied instead of V. Overwrites the losses.
+// Throws Error where the table has no such operator, and on logits that are not finite.
+template <class Real>
+int sample_last_token(const Gpt<Real>& model, int b, float temperature, double u);
+
 // Adds scale times the gradient of the last forward pass's mean loss to model.gradients.
 // With accumulation over k batches, scale is 1 / k.
 template <class Real>

@@ -24,6 +24,7 @@
 #include "tinygpt/ops/residual.h"
 #include "tinygpt/ops/rmsnorm.h"
 #include "tinygpt/ops/rope.h"
+#include "tinygpt/ops/sampling.h"
 #include "tinygpt/ops/softmax.h"
 #include "tinygpt/ops/swiglu.h"
 
@@ -72,6 +73,10 @@ struct Ops {
   LinearGeluForward<Real>* linear_gelu_forward = nullptr;
   ResidualLayernormForward<Real>* residual_layernorm_forward = nullptr;
   ResidualRmsnormForward<Real>* residual_rmsnorm_forward = nullptr;
+
+  // Optional, for devices whose memory the host cannot read: elsewhere the host draws. Not visited
+  // below, since there is nothing to mix.
+  SampleToken<Real>* sample_token = nullptr;
 };
 
 // Calls visit(group, member pointer) for every entry. A group is what is chosen together by name

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "tinygpt/core/buffer.h"
 #include "tinygpt/core/error.h"
 #include "tinygpt/core/file.h"
 #include "tinygpt/model/folder.h"
@@ -22,7 +23,19 @@ constexpr std::string_view kPrefix = "step-";
 constexpr const char* kUnfinished = ".unfinished";
 constexpr const char* kRemoved = ".removed";
 
-float* floats(const DeviceBuffer& buffer) { return static_cast<float*>(buffer.data()); }
+// The optimizer's moments lie on the device; files are read and written by way of the host.
+void save_moments(const Gpt<float>& model, const DeviceBuffer& moments, const fs::path& file) {
+  Buffer<float> values(model.layout.total);
+  model.memory.copy_out(values.data(), moments.data(), values.span().size_bytes());
+  save_tensors(model.layout, model.config, values.data(), file);
+}
+
+void load_moments(const Gpt<float>& model, const DeviceBuffer& moments, const fs::path& file) {
+  Buffer<float> values(model.layout.total);
+  std::fill_n(values.data(), values.size(), 0.0f);  // the padding between tensors stays zero
+  load_tensors(model.layout, model.config, values.data(), file);
+  model.memory.copy_in(moments.data(), values.data(), values.span().size_bytes());
+}
 
 json read_state(const fs::path& checkpoint) {
   return json::parse(read_file(checkpoint / "training.json", 1 << 20));
@@ -93,8 +106,8 @@ void write_checkpoint(const Trainer& trainer, const TrainOrigin& origin, const f
                       const std::string& tokenizer_json) {
   const Gpt<float>& model = *trainer.model;
   save_model(model, folder);
-  save_tensors(model.layout, model.config, floats(trainer.m), folder / "optimizer-m.safetensors");
-  save_tensors(model.layout, model.config, floats(trainer.v), folder / "optimizer-v.safetensors");
+  save_moments(model, trainer.m, folder / "optimizer-m.safetensors");
+  save_moments(model, trainer.v, folder / "optimizer-v.safetensors");
   write_file_atomically(folder / "tokenizer.json", tokenizer_json);
   json state = {{"step", trainer.step},
                 {"data_counter", trainer.data_random.counter},
@@ -104,7 +117,8 @@ void write_checkpoint(const Trainer& trainer, const TrainOrigin& origin, const f
                  {{"data", origin.data},
                   {"corpus", origin.corpus},
                   {"kernels", origin.kernels},
-                  {"threads", origin.threads}}}};
+                  {"threads", origin.threads},
+                  {"device", origin.device}}}};
   if (trainer.validation_loss) state["validation_loss"] = *trainer.validation_loss;
   write_file_atomically(folder / "training.json", state.dump(2) + "\n");
   sync_folder(folder);
@@ -173,7 +187,8 @@ CheckpointInfo read_checkpoint_info(const fs::path& checkpoint) {
     CheckpointInfo info;
     info.settings = settings_from_json(state.at("settings"));
     info.origin = {origin.at("data").get<std::string>(), origin.at("corpus").get<std::string>(),
-                   origin.at("kernels").get<std::string>(), origin.at("threads").get<int>()};
+                   origin.at("kernels").get<std::string>(), origin.at("threads").get<int>(),
+                   origin.value("device", "cpu")};
     info.step = state.at("step").get<int>();
     check(info.step >= 0, [&] {
       return fmt::format("{}: step is {}", (checkpoint / "training.json").string(), info.step);
@@ -194,10 +209,8 @@ void load_checkpoint(Trainer& trainer, const fs::path& checkpoint) {
     }
   });
   load_parameters(model, checkpoint);
-  load_tensors(model.layout, model.config, floats(trainer.m),
-               checkpoint / "optimizer-m.safetensors");
-  load_tensors(model.layout, model.config, floats(trainer.v),
-               checkpoint / "optimizer-v.safetensors");
+  load_moments(model, trainer.m, checkpoint / "optimizer-m.safetensors");
+  load_moments(model, trainer.v, checkpoint / "optimizer-v.safetensors");
   trainer.step = info.step;
 }
 

@@ -48,6 +48,7 @@ struct TrainOrigin {
   std::string corpus;   // what made the corpus's content
   std::string kernels;  // --kernels
   int threads = 0;
+  std::string device = "cpu";  // --device, never "auto"
 };
 
 }  // namespace tinygpt

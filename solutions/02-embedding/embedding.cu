@@ -1,0 +1,63 @@
+#include "solutions/02-embedding/embedding.cuh"
+
+#include "solutions/kernel.cuh"
+#include "tinygpt/ops/embedding.h"
+
+namespace tinygpt::ref_cuda {
+
+// out[n, c] = weight[tokens[n], c]
+//
+// One block copies one row. Neighbouring threads copy neighbouring values, so wherever in the table
+// the row lies, a warp reads and writes 32 values in a piece.
+template <class Real>
+__global__ void embedding_forward_kernel(Real* out, const int* tokens, const Real* weight, int C) {
+  const std::int64_t n = blockIdx.x;
+  const Real* weight_v = weight + std::int64_t{tokens[n]} * C;  // the row of this token
+  for (int c = threadIdx.x; c < C; c += blockDim.x) out[n * C + c] = weight_v[c];
+}
+
+template <class Real>
+void embedding_forward(Real* out, const int* tokens, const Real* weight, int N, int C, int /*V*/) {
+  if (N == 0 || C == 0) return;
+  embedding_forward_kernel<<<N, kThreads>>>(out, tokens, weight, C);
+  check_launch("embedding_forward");
+}
+
+// Differentiates out[n, c] = weight[tokens[n], c]: row v collects the gradients of every n where
+// tokens[n] is v.
+//
+// One block for each n, but of all blocks with the same token only the first one works: it adds up
+// the whole row. Were each n to add its own gradient, several blocks would write to one row at
+// once: a race, or with atomic additions an order, and so a rounding, that changes from run to run.
+template <class Real>
+__global__ void embedding_backward_kernel(float* dweight, const Real* dout, const int* tokens,
+                                          int N, int C) {
+  const int first = blockIdx.x;
+  const int token = tokens[first];
+  bool occurred = false;
+  for (int n = threadIdx.x; n < first; n += blockDim.x) occurred |= tokens[n] == token;
+  if (__syncthreads_or(occurred)) return;  // the answer is the same for all threads: all leave
+  float* dweight_v = dweight + std::int64_t{token} * C;
+  for (int c = threadIdx.x; c < C; c += blockDim.x) {
+    float sum = dweight_v[c];
+    for (int n = first; n < N; ++n) {
+      if (tokens[n] == token) sum += to_float(dout[std::int64_t{n} * C + c]);
+    }
+    dweight_v[c] = sum;
+  }
+}
+
+template <class Real>
+void embedding_backward(float* dweight, const Real* dout, const int* tokens, int N, int C,
+                        int /*V*/) {
+  if (N == 0 || C == 0) return;
+  embedding_backward_kernel<<<N, kThreads>>>(dweight, dout, tokens, N, C);
+  check_launch("embedding_backward");
+}
+
+template EmbeddingForward<float> embedding_forward<float>;
+template EmbeddingForward<__nv_bfloat16> embedding_forward<__nv_bfloat16>;
+template EmbeddingBackward<float> embedding_backward<float>;
+template EmbeddingBackward<__nv_bfloat16> embedding_backward<__nv_bfloat16>;
+
+}  // namespace tinygpt::ref_cuda

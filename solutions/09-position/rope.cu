@@ -1,0 +1,92 @@
+#include "solutions/09-position/position.cuh"
+#include "solutions/kernel.cuh"
+#include "tinygpt/ops/rope.h"
+
+namespace tinygpt::ref_cuda {
+namespace {
+
+void check_head_size(int HS) {
+  check(HS % 2 == 0, "rope: the head size must be even, since values are turned in pairs");
+}
+
+}  // namespace
+
+// cosine[t, i] = cos(t * base^(-2 i / HS)),  sine[t, i] = sin(the same angle)
+//
+// One thread for each angle.
+__global__ void rope_table_kernel(float* cosine, float* sine, int T, int HS, double base) {
+  const int half = HS / 2;
+  for (std::int64_t at = first_index(); at < std::int64_t{T} * half; at += index_stride()) {
+    const int t = static_cast<int>(at / half), i = static_cast<int>(at % half);
+    const double angle = t * pow(base, -2.0 * i / HS);
+    cosine[at] = static_cast<float>(cos(angle));
+    sine[at] = static_cast<float>(sin(angle));
+  }
+}
+
+void rope_table(float* cosine, float* sine, int T, int HS, float base) {
+  check_head_size(HS);
+  if (T == 0 || HS == 0) return;
+  const unsigned blocks = blocks_for(std::int64_t{T} * (HS / 2));
+  rope_table_kernel<<<blocks, kThreads>>>(cosine, sine, T, HS, double{base});
+  check_launch("rope_table");
+}
+
+// Turns each pair (x[i], x[i + HS/2]) of the first `heads` heads by its angle, or back by it.
+//
+// One thread for each pair, which reads both values before it writes either. Neighbouring threads
+// have neighbouring i: a warp reads two pieces of memory, one in each half of the head.
+template <class Real>
+__global__ void rotate_kernel(Real* x, const float* cosine, const float* sine, std::int64_t pairs,
+                              int T, int heads, int HS, int stride, int start, float direction) {
+  const int half = HS / 2;
+  for (std::int64_t pair = first_index(); pair < pairs; pair += index_stride()) {
+    const int i = static_cast<int>(pair % half);
+    const int h = static_cast<int>(pair / half % heads);
+    const std::int64_t row = pair / half / heads;  // b * T + t
+    Real* first = x + row * stride + std::int64_t{h} * HS + i;
+    Real* second = first + half;
+    const std::int64_t at = (start + row % T) * half + i;
+    const float x0 = to_float(*first), x1 = to_float(*second);
+    const float c = cosine[at], s = direction * sine[at];
+    store(first, x0 * c - x1 * s);
+    store(second, x0 * s + x1 * c);
+  }
+}
+
+namespace {
+
+template <class Real>
+void rotate(Real* x, const float* cosine, const float* sine, int B, int T, int heads, int HS,
+            int stride, int start, float direction) {
+  check_head_size(HS);
+  const std::int64_t pairs = std::int64_t{B} * T * heads * (HS / 2);
+  if (pairs == 0) return;
+  rotate_kernel<<<blocks_for(pairs), kThreads>>>(x, cosine, sine, pairs, T, heads, HS, stride,
+                                                 start, direction);
+  check_launch("rope");
+}
+
+}  // namespace
+
+// out[i] = x[i] * cos - x[i + HS/2] * sin,  out[i + HS/2] = x[i] * sin + x[i + HS/2] * cos
+template <class Real>
+void rope_forward(Real* x, const float* cosine, const float* sine, int B, int T, int heads, int HS,
+                  int stride, int start) {
+  rotate(x, cosine, sine, B, T, heads, HS, stride, start, 1.0f);
+}
+
+// Differentiates the rotation out = R x: dx = R^T dout, and the transpose of a rotation turns by
+// the same angle the other way.
+template <class Real>
+void rope_backward(Real* dx, const float* cosine, const float* sine, int B, int T, int heads,
+                   int HS, int stride, int start) {
+  rotate(dx, cosine, sine, B, T, heads, HS, stride, start, -1.0f);
+}
+
+template RopeForward<float> rope_forward<float>;
+template RopeForward<__nv_bfloat16> rope_forward<__nv_bfloat16>;
+template RopeBackward<float> rope_backward<float>;
+template RopeBackward<__nv_bfloat16> rope_backward<__nv_bfloat16>;
+
+}  // namespace tinygpt::ref_cuda

@@ -1,0 +1,49 @@
+#include <cmath>
+
+#include "solutions/13-training-loop/optimizer.cuh"
+#include "solutions/kernel.cuh"
+
+namespace tinygpt::ref_cuda {
+
+// m = beta1 * m + (1 - beta1) * grad,    mhat = m / (1 - beta1^step)
+// v = beta2 * v + (1 - beta2) * grad^2,  vhat = v / (1 - beta2^step)
+// param -= lr * weight_decay * param + lr * mhat / (sqrt(vhat) + eps)
+//
+// A grid-stride loop, one thread for each parameter.
+template <class Real>
+__global__ void adamw_kernel(Real* param, float* master, float* m, float* v, const float* grad,
+                             std::int64_t n, AdamwSettings s, float correction1,
+                             float correction2) {
+  for (std::int64_t i = first_index(); i < n; i += index_stride()) {
+    m[i] = s.beta1 * m[i] + (1.0f - s.beta1) * grad[i];
+    v[i] = s.beta2 * v[i] + (1.0f - s.beta2) * grad[i] * grad[i];
+    const float mhat = m[i] / correction1;
+    const float vhat = v[i] / correction2;
+    // A step is often smaller than bf16 can add to a parameter: the sum is kept in float.
+    const float before = master != nullptr ? master[i] : to_float(param[i]);
+    // Decoupled: the decay acts on the parameter itself. Added to grad instead, it would be divided
+    // by sqrt(v) and decay seldom-used weights more than others.
+    const float decayed = before - s.lr * s.weight_decay * before;
+    const float after = decayed - s.lr * mhat / (sqrtf(vhat) + s.eps);
+    if (master != nullptr) master[i] = after;
+    store(param + i, after);
+  }
+}
+
+template <class Real>
+void adamw_step(Real* param, float* master, float* m, float* v, const float* grad, std::int64_t n,
+                const AdamwSettings& s) {
+  check(s.step >= 1, "adamw: steps count from 1, since step 0 has nothing to correct by");
+  if (n == 0) return;
+  // m and v start at zero and are too small at first, by just these factors.
+  const auto correction1 = static_cast<float>(1.0 - std::pow(double{s.beta1}, s.step));
+  const auto correction2 = static_cast<float>(1.0 - std::pow(double{s.beta2}, s.step));
+  adamw_kernel<<<blocks_for(n), kThreads>>>(param, master, m, v, grad, n, s, correction1,
+                                            correction2);
+  check_launch("adamw_step");
+}
+
+template AdamwStep<float> adamw_step<float>;
+template AdamwStep<__nv_bfloat16> adamw_step<__nv_bfloat16>;
+
+}  // namespace tinygpt::ref_cuda

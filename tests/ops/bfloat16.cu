@@ -1,0 +1,213 @@
+#include "tests/ops/bfloat16.h"
+
+#include "solutions/table.cuh"
+#include "tinygpt/core/random.h"
+#include "tinygpt/simt/cuda.h"
+
+namespace tinygpt::test_cuda {
+namespace {
+
+using Floats = std::vector<float>;
+
+float from_host(float x) { return x; }
+float from_host(__nv_bfloat16 x) { return __bfloat162float(x); }
+void to_host(float& to, float x) { to = x; }
+void to_host(__nv_bfloat16& to, float x) { to = __float2bfloat16(x); }
+
+// Values that bf16 holds exactly.
+Floats random_floats(std::int64_t n, std::uint64_t seed, float scale = 1.0f) {
+  Random random{seed};
+  Floats values(static_cast<std::size_t>(n));
+  for (float& value : values) {
+    value = __bfloat162float(__float2bfloat16(scale * static_cast<float>(random.normal())));
+  }
+  return values;
+}
+
+// Buffers of the device, as long as one operator needs them.
+class Buffers {
+ public:
+  explicit Buffers(const Memory& memory) : memory_(memory) {}
+  ~Buffers() {
+    for (void* data : all_) memory_.release(data);
+  }
+
+  template <class T>
+  T* put(const Floats& values) {
+    std::vector<T> converted(values.size());
+    for (std::size_t i = 0; i < values.size(); ++i) to_host(converted[i], values[i]);
+    return static_cast<T*>(copy(converted.data(), converted.size() * sizeof(T)));
+  }
+  const int* tokens(const std::vector<int>& values) {
+    return static_cast<const int*>(copy(values.data(), values.size() * sizeof(int)));
+  }
+  template <class T>
+  Floats get(const T* data, std::int64_t n) const {
+    std::vector<T> values(static_cast<std::size_t>(n));
+    memory_.copy_out(values.data(), data, values.size() * sizeof(T));
+    Floats floats;
+    for (const T& value : values) floats.push_back(from_host(value));
+    return floats;
+  }
+
+ private:
+  void* copy(const void* data, std::size_t bytes) {
+    all_.push_back(memory_.allocate(bytes));
+    memory_.copy_in(all_.back(), data, bytes);
+    return all_.back();
+  }
+  Memory memory_;
+  std::vector<void*> all_;
+};
+
+struct Result {
+  std::string what;
+  Floats values;
+};
+using Results = std::vector<Result>;
+
+constexpr int N = 13, C = 37, OC = 41, V = 67;
+constexpr std::int64_t kCount = std::int64_t{N} * C;
+
+template <class Real>
+void linear(Results& r, const Ops<Real>& ops, const Memory& memory) {
+  Buffers b(memory);
+  const Real *x = b.put<Real>(random_floats(kCount, 1)), *w = b.put<Real>(random_floats(OC * C, 2));
+  const Real *bias = b.put<Real>(random_floats(OC, 3)), *d = b.put<Real>(random_floats(N * OC, 4));
+  Real *out = b.put<Real>(Floats(N * OC)), *dx = b.put<Real>(random_floats(kCount, 5));
+  float *dw = b.put<float>(random_floats(OC * C, 6)), *db = b.put<float>(random_floats(OC, 7));
+  ops.linear_forward(out, x, w, bias, nullptr, N, C, OC);
+  ops.linear_backward(dx, dw, db, d, x, w, nullptr, N, C, OC);
+  r.push_back({"linear_forward", b.get(out, N * OC)});
+  r.push_back({"linear_backward, dx", b.get(dx, kCount)});
+  r.push_back({"linear_backward, dweight", b.get(dw, OC * C)});
+  r.push_back({"linear_backward, dbias", b.get(db, OC)});
+}
+
+template <class Real>
+void norms(Results& r, const Ops<Real>& ops, const Memory& memory) {
+  Buffers b(memory);
+  const Real *x = b.put<Real>(random_floats(kCount, 1)), *w = b.put<Real>(random_floats(C, 2));
+  const Real *bias = b.put<Real>(random_floats(C, 3)), *d = b.put<Real>(random_floats(kCount, 4));
+  Real *out = b.put<Real>(Floats(kCount)), *dx = b.put<Real>(random_floats(kCount, 5));
+  float *mean = b.put<float>(Floats(N)), *rstd = b.put<float>(Floats(N));
+  float *dw = b.put<float>(Floats(C)), *db = b.put<float>(Floats(C));
+  ops.layernorm_forward(out, mean, rstd, x, w, bias, N, C, 1e-5f);
+  r.push_back({"layernorm_forward", b.get(out, kCount)});
+  r.push_back({"layernorm_forward, rstd", b.get(rstd, N)});
+  ops.layernorm_backward(dx, dw, db, d, x, w, mean, rstd, nullptr, N, C);
+  r.push_back({"layernorm_backward, dx", b.get(dx, kCount)});
+  r.push_back({"layernorm_backward, dweight", b.get(dw, C)});
+  Real* dx_rms = b.put<Real>(random_floats(kCount, 6));
+  ops.rmsnorm_forward(out, rstd, x, w, N, C, 1e-5f);
+  ops.rmsnorm_backward(dx_rms, dw, d, x, w, rstd, nullptr, N, C);
+  r.push_back({"rmsnorm_forward", b.get(out, kCount)});
+  r.push_back({"rmsnorm_backward, dx", b.get(dx_rms, kCount)});
+}
+
+template <class Real>
+void attention(Results& r, const Ops<Real>& ops, const Memory& memory) {
+  constexpr int B = 2, T = 11, NH = 4, NKV = 2, HS = 9;
+  constexpr std::int64_t kQkv = B * T * (NH + 2 * NKV) * HS, kOut = B * T * NH * HS;
+  Buffers b(memory);
+  const Real *qkv = b.put<Real>(random_floats(kQkv, 1)), *d = b.put<Real>(random_floats(kOut, 2));
+  Real *out = b.put<Real>(Floats(kOut)), *dqkv = b.put<Real>(random_floats(kQkv, 3));
+  float *lse = b.put<float>(Floats(B * NH * T)), *scratch = b.put<float>(Floats(B * NH * T));
+  ops.attention_forward(out, lse, qkv, scratch, B, T, NH, NKV, HS, true);
+  r.push_back({"attention_forward", b.get(out, kOut)});
+  r.push_back({"attention_forward, lse", b.get(lse, B * NH * T)});
+  // The same output for both types, or the comparison would be of that.
+  const Real* same = b.put<Real>(random_floats(kOut, 4));
+  ops.attention_backward(dqkv, d, same, lse, qkv, scratch, B, T, NH, NKV, HS, true);
+  r.push_back({"attention_backward", b.get(dqkv, kQkv)});
+  float *cosine = b.put<float>(Floats(T * 4)), *sine = b.put<float>(Floats(T * 4));
+  Real* turned = b.put<Real>(random_floats(B * T * 24, 5));
+  ops.rope_table(cosine, sine, T, 8, 10000.0f);
+  ops.rope_forward(turned, cosine, sine, B, T, 2, 8, 24, 0);
+  r.push_back({"rope_forward", b.get(turned, B * T * 24)});
+}
+
+template <class Real>
+void elementwise(Results& r, const Ops<Real>& ops, const Memory& memory) {
+  Buffers b(memory);
+  const Real *x = b.put<Real>(random_floats(2 * kCount, 1)),
+             *d = b.put<Real>(random_floats(kCount, 2));
+  const auto out = [&](const char* what, auto&& work) {
+    Real* data = b.put<Real>(random_floats(2 * kCount, 3));
+    work(data);
+    r.push_back({what, b.get(data, 2 * kCount)});
+  };
+  out("gelu_forward", [&](Real* y) { ops.gelu_forward(y, x, kCount); });
+  out("gelu_backward", [&](Real* y) { ops.gelu_backward(y, d, x, kCount); });
+  out("swiglu_forward", [&](Real* y) { ops.swiglu_forward(y, x, N, C); });
+  out("swiglu_backward", [&](Real* y) { ops.swiglu_backward(y, d, x, N, C); });
+  out("dropout_forward", [&](Real* y) { ops.dropout_forward(y, x, kCount, 0.3f, 1, 2); });
+  out("dropout_backward", [&](Real* y) { ops.dropout_backward(y, d, kCount, 0.3f, 1, 2); });
+  out("residual_forward", [&](Real* y) { ops.residual_forward(y, x, d, kCount); });
+  out("residual_backward", [&](Real* y) { ops.residual_backward(y, y + kCount, d, kCount); });
+  out("sinusoidal_positions", [&](Real* y) { ops.sinusoidal_positions(y, N, C, 1e4f); });
+  out("learned_positions_forward",
+      [&](Real* y) { ops.learned_positions_forward(y, x, x, 1, N, C, 1); });
+  out("softmax_forward", [&](Real* y) { ops.softmax_forward(y, x, N, C); });
+  out("softmax_backward", [&](Real* y) { ops.softmax_backward(y, d, x, N, C); });
+}
+
+template <class Real>
+void tables(Results& r, const Ops<Real>& ops, const Memory& memory) {
+  Buffers b(memory);
+  const int* tokens = b.tokens({5, 0, 66, 5, 5, 12, 1, 0, -1, 3, 4, 9, 11});
+  const Real* logits = b.put<Real>(random_floats(N * V, 1, 3.0f));
+  const Real *weight = b.put<Real>(random_floats(V * C, 2)),
+             *d = b.put<Real>(random_floats(kCount, 3));
+  Real *out = b.put<Real>(Floats(kCount)), *dlogits = b.put<Real>(random_floats(N * V, 4));
+  float *losses = b.put<float>(Floats(N)), *lse = b.put<float>(Floats(N));
+  float* dweight = b.put<float>(random_floats(V * C, 5));
+  ops.embedding_forward(out, tokens, weight, 8, C, V);
+  ops.embedding_backward(dweight, d, tokens, 8, C, V);
+  ops.cross_entropy_forward(losses, lse, logits, tokens, N, V);
+  ops.softmax_cross_entropy_backward(dlogits, logits, lse, tokens, N, V, 0.5f);
+  r.push_back({"embedding_forward", b.get(out, kCount)});
+  r.push_back({"embedding_backward", b.get(dweight, V * C)});
+  r.push_back({"cross_entropy_forward", b.get(losses, N)});
+  r.push_back({"softmax_cross_entropy_backward", b.get(dlogits, N * V)});
+}
+
+// Many steps, each smaller than what bf16 can add: the master copy must hold what they add up to.
+template <class Real>
+void optimizer(Results& r, const Ops<Real>& ops, const Memory& memory) {
+  Buffers b(memory);
+  const Floats start(kCount, 1.0f);
+  Real* param = b.put<Real>(start);
+  float *master = b.put<float>(start), *m = b.put<float>(Floats(kCount));
+  float *v = b.put<float>(Floats(kCount)), *grad = b.put<float>(random_floats(kCount, 1));
+  AdamwSettings s;
+  for (s.step = 1; s.step <= 40; ++s.step) ops.adamw_step(param, master, m, v, grad, kCount, s);
+  r.push_back({"adamw_step", b.get(param, kCount)});
+  r.push_back({"adamw_step, master", b.get(master, kCount)});
+}
+
+template <class Real>
+Results all(const Memory& memory) {
+  const Ops<Real> ops = ref_cuda::ops_of<Real>();
+  Results r;
+  linear(r, ops, memory);
+  norms(r, ops, memory);
+  attention(r, ops, memory);
+  elementwise(r, ops, memory);
+  tables(r, ops, memory);
+  optimizer(r, ops, memory);
+  return r;
+}
+
+}  // namespace
+
+std::vector<Outcome> bf16_beside_float(const Memory& memory) {
+  const Results in_float = all<float>(memory), in_bf16 = all<__nv_bfloat16>(memory);
+  std::vector<Outcome> outcomes;
+  for (std::size_t i = 0; i < in_float.size(); ++i) {
+    outcomes.push_back({in_float[i].what, in_float[i].values, in_bf16[i].values});
+  }
+  return outcomes;
+}
+
+}  // namespace tinygpt::test_cuda

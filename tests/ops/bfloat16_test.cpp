@@ -1,0 +1,31 @@
+#define test_cuda test_cuda_emulated  // the world of the library that this is linked with
+#include "tests/ops/bfloat16.h"
+
+#include <cmath>
+
+#include "tests/support/catch.h"
+#include "tests/support/compare.h"
+#include "tinygpt/simt/memory.h"
+
+using namespace tinygpt::test;
+
+// Both compute in float, so they differ by the rounding of what is stored: half a unit of the last
+// of bf16's eight bits. (An accumulator is rounded once, when the sum is stored.)
+TEST_CASE("operators with bf16 in memory compute in float and round once", "[bf16]") {
+  constexpr double kHalfUnit = 0x1.0p-8;
+  int rounded = 0;
+  for (const auto& [what, in_float, in_bf16] :
+       tinygpt::test_cuda::bf16_beside_float(tinygpt::simt::emulated_memory())) {
+    const Values expected(in_float.begin(), in_float.end());
+    Values magnitudes;
+    for (const double e : expected) magnitudes.push_back(std::abs(e) + 1e-4);
+    const Shape shape = {{"i", static_cast<int>(expected.size())}};
+    const std::string wrong =
+        difference(what, in_bf16, expected, shape,
+                   {.factor = 1, .magnitudes = magnitudes, .epsilon = kHalfUnit * 1.02});
+    INFO(wrong);
+    CHECK(wrong.empty());
+    rounded += in_float != in_bf16;
+  }
+  CHECK(rounded >= 15);  // otherwise it was float all along
+}

@@ -1,0 +1,105 @@
+// A whole training on every device that there is: what the kernels compute together, and that no
+// line of the model or of the trainer reads the device's memory as if it were the host's.
+#include <cmath>
+
+#include "tests/support/catch.h"
+#include "tests/support/implementations.h"
+#include "tests/train/small_training.h"
+#include "tinygpt/train/checkpoint.h"
+
+using namespace tinygpt;
+using namespace tinygpt::test;
+
+namespace {
+
+GptConfig device_config(Family family) {
+  GptConfig c = small_config(family);
+  c.context_length = 32;
+  c.width = 64;
+  c.hidden = 160;
+  c.dropout = family == Family::gpt2 ? 0.1f : 0.0f;  // the masks, too, are the same everywhere
+  return c;
+}
+
+TrainSettings device_settings() {
+  TrainSettings s = small_settings();
+  s.batch = 2;
+  s.time = 32;
+  s.steps = 20;
+  s.lr = 1e-2f;
+  s.accumulate = 1;
+  return s;
+}
+
+Gpt<float> device_model(const Implementation& i, Family family, std::uint64_t seed = 1) {
+  const TrainSettings s = device_settings();
+  Gpt<float> model =
+      make_gpt(device_config(family), i.ops, i.memory, Purpose::training, s.batch, s.time);
+  init_parameters(model, seed);
+  return model;
+}
+
+std::vector<StepResult> train(Trainer& trainer, const TokenFile& data, int steps) {
+  std::vector<StepResult> results;
+  for (int k = 0; k < steps; ++k) results.push_back(train_step(trainer, data));
+  return results;
+}
+
+std::vector<Implementation> devices() {
+  std::vector<Implementation> found;
+  for (const Implementation& i : implementations()) {
+    if (i.device != Device::host) found.push_back(i);
+  }
+  return found;
+}
+
+}  // namespace
+
+TEST_CASE("a training on a device has the losses that it has on the CPU", "[trainer][device]") {
+  const TemporaryFolder folder;
+  const TokenFile data = small_data(folder);
+  const Implementation cpu = implementations()[1];
+  REQUIRE(cpu.name == "cpu");
+  for (const Family family : {Family::gpt2, Family::llama}) {
+    Gpt<float> on_cpu = device_model(cpu, family);
+    Trainer cpu_trainer = make_trainer(on_cpu, device_settings());
+    const std::vector<StepResult> expected = train(cpu_trainer, data, 20);
+    CHECK(expected.back().loss < expected.front().loss - 0.3);  // there was something to learn
+    const double cpu_validation = validate(cpu_trainer, data, 5);
+    for (const Implementation& i : devices()) {
+      Gpt<float> model = device_model(i, family);
+      Trainer trainer = make_trainer(model, device_settings());
+      const std::vector<StepResult> results = train(trainer, data, 20);
+      for (std::size_t step = 0; step < results.size(); ++step) {
+        INFO(i.name << ", step " << step);
+        CHECK(results[step].loss == Approx(expected[step].loss).margin(1e-4).epsilon(0));
+        CHECK(results[step].grad_norm == Approx(expected[step].grad_norm).epsilon(1e-2));
+      }
+      CHECK(validate(trainer, data, 5) == Approx(cpu_validation).margin(1e-4).epsilon(0));
+    }
+  }
+}
+
+TEST_CASE("a training on a device goes on from its checkpoint to the bit", "[checkpoint][device]") {
+  const TemporaryFolder folder;
+  const TokenFile data = small_data(folder);
+  for (const Implementation& i : devices()) {
+    Gpt<float> model = device_model(i, Family::gpt2);
+    Trainer trainer = make_trainer(model, device_settings());
+    train(trainer, data, 2);
+    save_checkpoint(trainer, {"data/x", "text", i.name, 1, "emulated"}, folder / "m", "{}");
+    const auto checkpoint = newest_checkpoint(folder / "m");
+    REQUIRE(checkpoint);
+    CHECK(read_checkpoint_info(*checkpoint).origin.device == "emulated");
+    Gpt<float> other = device_model(i, Family::gpt2, 99);
+    Trainer resumed = make_trainer(other, device_settings());
+    load_checkpoint(resumed, *checkpoint);
+    const std::vector<StepResult> expected = train(trainer, data, 2);
+    const std::vector<StepResult> results = train(resumed, data, 2);
+    for (std::size_t k = 0; k < results.size(); ++k) {
+      INFO(i.name << ", step " << k);
+      CHECK(results[k].loss == expected[k].loss);
+      CHECK(results[k].grad_norm == expected[k].grad_norm);
+    }
+  }
+}
