@@ -212,8 +212,7 @@ void run(const CLI::App& command, TrainOptions& o) {
   const TrainOrigin origin = origin_of(o, corpus);
   if (stored) check_origin(o, stored->origin, origin);
   check_memory(memory_ledger(config, ops, Purpose::training, o.settings.batch, o.settings.time),
-               "this training",
-               "choose a smaller --batch (and --accumulate), --context or model");
+               "this training", "choose a smaller --batch (and --accumulate), --context or model");
   Gpt<float> model =
       make_gpt(config, ops, host_memory(), Purpose::training, o.settings.batch, o.settings.time);
   Session s{o, corpus, model, make_trainer(model, o.settings)};
