@@ -130,7 +130,8 @@ class TrainCommandTest(ProgramTest):
             (["--beta1", "1"], "--beta1"), (["--beta2", "2"], "--beta2"),
             (["--weight-decay", "-0.1"], "--weight-decay"), (["--clip", "-1"], "--clip"),
             (["--seed", "-1"], "--seed"), (["--seed", "1.5"], "--seed"),
-            (["--seed", "18446744073709551616"], "--seed"), (["--seed", ""], "--seed"), (["--eval-every", "0"], "--eval-every"),
+            (["--seed", "18446744073709551616"], "--seed"), (["--seed", ""], "--seed"),
+            (["--eval-every", "0"], "--eval-every"),
             (["--eval-tokens", "0"], "--eval-tokens"), (["--eval-context", "300"], "--eval-context"),
             (["--time", "0"], "--time"), (["--time", "257"], "--time"),
             (["--checkpoint-every", "0"], "--checkpoint-every"),
@@ -193,7 +194,8 @@ class TrainCommandTest(ProgramTest):
         for words, naming in [
             (["--layers", 3], "--layers"), (["--width", 64], "--width"), (["--heads", 4], "--heads"),
             (["--context", 64], "--context"), (["--family", "llama"], "--family"),
-            (["--config", "gpt2-124m"], "--layers"), (["--config", "demo"], "--family"), (["--dropout", 0.5], "--dropout"), (["--untied"], "--untied"),
+            (["--config", "gpt2-124m"], "--layers"), (["--config", "demo"], "--family"),
+            (["--dropout", 0.5], "--dropout"), (["--untied"], "--untied"),
             (["--lr", 0.5], "--lr"), (["--batch", 5], "--batch"), (["--seed", 9], "--seed"),
             (["--clip", 2], "--clip"), (["--steps", 3], "--steps"), (["--time", 16], "--time"),
         ]:

@@ -28,6 +28,7 @@ std::vector<Source> parse_sources(std::string_view text, const std::string& name
   try {
     std::vector<Source> sources;
     const json document = json::parse(text);
+    check(document.is_object(), "must be an object of corpora by name");
     for (const auto& [key, value] : document.items()) {
       Source source;
       source.name = key;
