@@ -6,6 +6,11 @@
 
 #include "tinygpt/simt/host/types.h"
 
+// In CUDA, these work without std::.
+using std::isfinite;
+using std::isinf;
+using std::isnan;
+
 TINYGPT_SIMT_INLINE float rsqrtf(float x) { return 1.0f / std::sqrt(x); }
 TINYGPT_SIMT_INLINE double rsqrt(double x) { return 1.0 / std::sqrt(x); }
 TINYGPT_SIMT_INLINE float __frsqrt_rn(float x) { return rsqrtf(x); }
