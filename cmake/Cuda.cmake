@@ -1,42 +1,12 @@
 # .cu files in their three worlds: on a GPU, on the CPU as fast as it can, on the CPU with every access watched.
 find_package(Python3 REQUIRED COMPONENTS Interpreter)
 
-set(TINYGPT_CUDA_ARCHITECTURES "" CACHE STRING
-  "GPU architectures to compile for, such as 86 or 75;80;86;89;90;120; empty for those of this machine")
+include(CudaToolkit)
 
 # With thread sanitizing the callbacks belong to the sanitizer, and it does not know the emulator's fibers.
 set(TINYGPT_SIMT_CHECKED ON)
 if(TINYGPT_SANITIZE MATCHES "thread")
   set(TINYGPT_SIMT_CHECKED OFF)
-endif()
-
-option(TINYGPT_CUDA "Compile for GPUs where the CUDA toolkit is found" ON)
-set(TINYGPT_GPU OFF)
-if(TINYGPT_CUDA)
-  include(CheckLanguage)
-  if(NOT CMAKE_CUDA_ARCHITECTURES)
-    set(CMAKE_CUDA_ARCHITECTURES ${TINYGPT_CUDA_ARCHITECTURES})
-    if(NOT CMAKE_CUDA_ARCHITECTURES)
-      execute_process(COMMAND nvidia-smi --query-gpu=compute_cap --format=csv,noheader
-        OUTPUT_VARIABLE tinygpt_found ERROR_QUIET OUTPUT_STRIP_TRAILING_WHITESPACE)
-      string(REGEX MATCHALL "[0-9]+\\.[0-9]" tinygpt_found "${tinygpt_found}")
-      string(REPLACE "." "" CMAKE_CUDA_ARCHITECTURES "${tinygpt_found}")
-      list(REMOVE_DUPLICATES CMAKE_CUDA_ARCHITECTURES)
-    endif()
-    if(NOT CMAKE_CUDA_ARCHITECTURES)
-      set(CMAKE_CUDA_ARCHITECTURES 80) # no GPU to ask: compiled for the sake of the compiler's verdict
-    endif()
-  endif()
-  check_language(CUDA)
-  if(CMAKE_CUDA_COMPILER)
-    enable_language(CUDA)
-    # CMake before 3.26 does not know that a later nvcc has C++20.
-    if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)
-      set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION -std=c++20)
-      set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION -std=c++20)
-    endif()
-    set(TINYGPT_GPU ON)
-  endif()
 endif()
 
 # One world's namespaces. Only whole identifiers are renamed: include paths stand in quotes.
@@ -95,6 +65,3 @@ function(tinygpt_cuda_library name)
     target_compile_options(tinygpt_${name}_gpu PRIVATE ${TINYGPT_NVCC_OPTIONS})
   endif()
 endfunction()
-
-set(TINYGPT_NVCC_OPTIONS --Werror=all-warnings -Xcompiler=-Wall,-Wextra -lineinfo
-  --expt-relaxed-constexpr --expt-extended-lambda)

@@ -14,8 +14,6 @@ namespace tinygpt::simt {
 namespace {
 
 constexpr std::size_t kAlignment = 256;  // cudaMalloc's own
-// An access that runs over one allocation's end does not reach the next one's data.
-constexpr std::size_t kRedZone = 1024;
 // Freed memory is kept, so that a use of it is seen, until there is this much of it.
 constexpr std::size_t kKeepFreed = 64 << 20;
 

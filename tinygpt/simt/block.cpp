@@ -47,6 +47,7 @@ void BlockRunner::prepare(const Task& task, Checker* checker) {
   registers.grid_size = task.grid;
   registers.shared = shared_.data();
   registers.runner = this;
+  registers.checker = checker;
 }
 
 bool BlockRunner::run(uint3 block) {
@@ -66,7 +67,10 @@ bool BlockRunner::run(uint3 block) {
     failed_ = true;
     failure_ = explain_deadlock();
   }
-  if (!failed_) return true;
+  if (!failed_) {
+    if (checker_) checker_->block_ends();
+    return true;
+  }
 
   // The fibers that still wait are forgotten, and their stacks taken back.
   for (auto& pending : pending_) pending.clear();
@@ -203,6 +207,7 @@ int BlockRunner::barrier(BarrierKind kind, int predicate, std::source_location w
   if (predicate) ++count_;
   if (waiting_.size() + 1 == live_) {
     if (checker_) checker_->barrier_completes(*this, waiting_, self);
+    if (checker_ && live_ < threads_.size()) checker_->missed_barrier(*this, self);
     complete_barrier();
   } else {
     self.state = State::at_barrier;
@@ -243,7 +248,6 @@ void* BlockRunner::place_shared(const SharedArray& array) {
   }
   arrays_.push_back({array, offset});
   shared_used_ = offset + array.bytes;
-  if (checker_) checker_->shared_array_placed(*this, arrays_.back());
   return shared_.data() + offset;
 }
 

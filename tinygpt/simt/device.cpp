@@ -31,7 +31,6 @@ void tell_of_unchecked_launch() {
   const bool checked = d.refused_checked;
   d.refused.reset();
   if (!checked) return;  // run mode does as CUDA does, and goes on
-  deliver(report);
   report.message = "the launch failed and its error was not asked for before its result was used";
   report.fault = Fault::unchecked_launch;
   deliver(report);

@@ -13,16 +13,20 @@
 
 namespace tinygpt::simt {
 
-struct Shadow;
+struct Shadow;  // shadow.h
+
+// An access that runs over one allocation's end does not reach the next one's data.
+inline constexpr std::size_t kRedZone = 1024;
 
 // Device memory, with room around it in which nothing may be touched.
 struct Allocation {
   std::byte* data = nullptr;
   std::size_t bytes = 0;
-  std::byte* block = nullptr;        // what the system gave
-  bool freed = false;                // kept for a while, to tell of uses after
-  std::uint64_t trusted_before = 0;  // unchecked launches when it was made
-  std::unique_ptr<Shadow> shadow;    // what the checker knows of each byte
+  std::byte* block = nullptr;                  // what the system gave
+  bool freed = false;                          // kept for a while, to tell of uses after
+  std::uint64_t trusted_before = 0;            // unchecked launches when it was made
+  std::map<std::size_t, std::size_t> written;  // by the host, begin to end; until there is a shadow
+  std::unique_ptr<Shadow> shadow;              // what the checker knows of each byte
   Allocation();
   ~Allocation();
 };

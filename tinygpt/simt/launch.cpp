@@ -13,6 +13,7 @@
 #include "tinygpt/simt/check.h"
 #include "tinygpt/simt/checker.h"
 #include "tinygpt/simt/device.h"
+#include "tinygpt/simt/profiler.h"
 
 namespace tinygpt::simt {
 namespace {
@@ -84,7 +85,9 @@ void run_fast(const Task& task) {
 // One block after another, so that the checker's tables need no locks and a seed fixes everything.
 void run_checked(const Task& task) {
   const std::uint64_t blocks = std::uint64_t{task.grid.x} * task.grid.y * task.grid.z;
-  Checker checker(task, check_seed());
+  std::optional<Profiler> profiler;
+  if (Profiling* const profiling = current_profiling()) profiler.emplace(task, *profiling);
+  Checker checker(task, check_seed(), profiler ? &*profiler : nullptr);
   BlockRunner& runner = block_runner();
   runner.prepare(task, &checker);
   const BlockOrder order(blocks, check_seed());
@@ -94,6 +97,7 @@ void run_checked(const Task& task) {
     device().last_error = cudaErrorIllegalAddress;
     break;
   }
+  if (profiler) profiler->finish();
   checker.deliver_all();
 }
 
@@ -106,6 +110,7 @@ void run_grid(const Task& task) {
     d.last_error = cudaErrorInvalidConfiguration;
     d.refused = *refused;
     d.refused_checked = task.checked;
+    if (task.checked) deliver(*refused);
     return;
   }
   if (task.checked) {

@@ -10,6 +10,7 @@
 namespace tinygpt::simt {
 
 class BlockRunner;
+class Checker;
 
 // The running CUDA thread's registers that the hardware fills. One per CPU thread: the scheduler
 // rewrites it whenever it goes from one CUDA thread to another.
@@ -22,6 +23,7 @@ struct Registers {
   bool in_kernel = false;       // false while this CPU thread runs host code
   std::byte* shared = nullptr;  // the block's shared memory, dynamic part first
   BlockRunner* runner = nullptr;
+  Checker* checker = nullptr;  // none in run mode
 };
 extern thread_local constinit Registers registers;
 

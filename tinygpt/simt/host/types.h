@@ -13,7 +13,7 @@
 #define __launch_bounds__(...)
 #define __grid_constant__
 #define __align__(bytes) __attribute__((aligned(bytes)))
-// Device variables are found by the checker through the section that holds them.
+// Variables that kernels may use are known to the checker by the section that holds them.
 #define __constant__ __attribute__((section("simt_device")))
 #define TINYGPT_SIMT_INLINE inline __attribute__((always_inline))
 
