@@ -57,7 +57,8 @@ function(tinygpt_cuda_library name)
       $<$<CXX_COMPILER_ID:GNU>:--param=tsan-instrument-func-entry-exit=0>
       $<$<CXX_COMPILER_ID:Clang>:-mllvm> $<$<CXX_COMPILER_ID:Clang>:-tsan-instrument-func-entry-exit=0>)
     target_compile_definitions(tinygpt_${name}_checked PRIVATE TINYGPT_SIMT_CHECKED)
-    set_target_properties(tinygpt_${name}_checked PROPERTIES TINYGPT_UNSANITIZED ON)
+    # Built where a test links it.
+    set_target_properties(tinygpt_${name}_checked PROPERTIES TINYGPT_UNSANITIZED ON EXCLUDE_FROM_ALL ON)
   endif()
   if(TINYGPT_GPU)
     add_library(tinygpt_${name}_gpu STATIC ${arg_UNPARSED_ARGUMENTS})
