@@ -54,7 +54,10 @@ bool BlockRunner::run(uint3 block) {
   registers.block_index = block;
   started_ = 0;
   live_ = static_cast<unsigned>(threads_.size());
-  for (ThreadState& thread : threads_) thread.state = State::unstarted;
+  for (ThreadState& thread : threads_) {
+    thread.state = State::unstarted;
+    thread.copies.clear();
+  }
   if (permuted_) std::shuffle(order_.begin(), order_.end(), random_);
   if (checker_) checker_->block_begins(*this);
 

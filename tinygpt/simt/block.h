@@ -30,6 +30,18 @@ struct Parked {
 
 enum class State { unstarted, running, ready, at_barrier, in_collective, done };
 
+// Run once for a whole warp, with what each lane brings.
+using WarpFunction = void(void* const (&lanes)[32]);
+
+// A copy to shared memory that the thread has not waited for, or the end of a group of them.
+struct AsyncCopy {
+  void* shared;
+  const void* where;  // code address of its start
+  int bytes;
+  bool commits;
+  std::byte data[16];
+};
+
 struct ThreadState {
   Parked parked;
   uint3 index{};
@@ -39,6 +51,8 @@ struct ThreadState {
   unsigned mask = 0;           // of that collective
   int source = 0;              // the lane whose value it wants
   std::uint64_t value = 0, result = 0;
+  WarpFunction* function = nullptr;  // of a matrix instruction
+  std::vector<AsyncCopy> copies;
 };
 
 // A collective that some of its lanes have reached.
@@ -69,6 +83,9 @@ class BlockRunner {
   int barrier(BarrierKind kind, int predicate, std::source_location where);
   std::uint64_t collective(Collective kind, unsigned mask, std::uint64_t value, int source,
                            std::source_location where);
+  // The last of the warp's 32 lanes to come runs the function for all.
+  void warp_call(WarpFunction* function, void* mine, std::source_location where);
+  std::vector<AsyncCopy>& copies() { return current_->copies; }
   void* place_shared(const SharedArray& array);
   unsigned active_mask() const;
   // Ends the block here and now: no thread of it runs again.

@@ -30,7 +30,8 @@ CheckState& state() {
 
 const char* name(AccessKind kind) {
   if (kind == AccessKind::read) return "read";
-  return kind == AccessKind::write ? "write" : "atomic";
+  if (kind == AccessKind::atomic) return "atomic";
+  return kind == AccessKind::write ? "write" : "asynchronous copy";
 }
 
 std::string memory_name(const char* array) {
@@ -103,13 +104,17 @@ void Checker::fatal(Fault fault, const std::string& message, const Touch& touch)
 
 void Checker::race(const Access& before, bool before_wrote, const Touch& touch, const char* array) {
   if (!told_.emplace(Fault::race, site_of(touch.where), before.site).second) return;
-  const char* const how = before.atomic ? "atomic" : before_wrote ? "write" : "read";
-  Report report =
-      report_here(Fault::race,
-                  fmt::format("{} of {} after another {}'s {}, with nothing that orders the two",
-                              name(touch.kind), memory_name(array),
-                              before.block == block_ ? "thread" : "block", how),
-                  touch.where);
+  const char* const how = before.in_flight ? "unfinished asynchronous copy"
+                          : before.atomic  ? "atomic"
+                          : before_wrote   ? "write"
+                                           : "read";
+  const char* const whose = before.block != block_              ? "another block's"
+                            : before.thread == registers.linear ? "its own"
+                                                                : "another thread's";
+  Report report = report_here(Fault::race,
+                              fmt::format("{} of {} after {} {}, with nothing that orders the two",
+                                          name(touch.kind), memory_name(array), whose, how),
+                              touch.where);
   const SourceLine line = source_line(code_anchor() + before.site);
   const dim3 g = task_.grid;
   report.has_other = true;
@@ -193,6 +198,7 @@ void Checker::warp_synced(unsigned warp, unsigned mask) {
 
 bool Checker::ordered(const Access& before, std::uint32_t epoch) const {
   if (before.epoch != epoch) return true;
+  if (before.in_flight) return false;
   if (before.block != block_) return false;
   const unsigned thread = registers.linear;
   if (before.thread == thread || before.interval != interval_) return true;
@@ -212,6 +218,7 @@ void Checker::update(Shadow& shadow, std::size_t offset, const Touch& touch, con
   now.block = block_;
   now.thread = static_cast<std::uint16_t>(thread);
   now.atomic = touch.kind == AccessKind::atomic;
+  now.in_flight = touch.kind == AccessKind::copy_begins;
   now.interval = interval_;
   now.clock = clocks_[thread / 32].clock[thread % 32];
   now.site = site_of(touch.where);
@@ -221,14 +228,16 @@ void Checker::update(Shadow& shadow, std::size_t offset, const Touch& touch, con
     Cell& cell = shadow.cells[i];
     const bool unwritten =
         tell_unwritten && (array ? cell.write.epoch != epoch : cell.write.epoch == 0);
-    if (touch.kind != AccessKind::write && unwritten &&
-        told_.emplace(Fault::uninitialised, now.site, 0).second) {
+    const bool reads = touch.kind == AccessKind::read || touch.kind == AccessKind::atomic;
+    if (reads && unwritten && told_.emplace(Fault::uninitialised, now.site, 0).second) {
       found(report_here(
           Fault::uninitialised,
           fmt::format("{} of {}, which was never written", name(touch.kind), memory_name(array)),
           touch.where));
     }
-    if (!(now.atomic && cell.write.atomic) && !ordered(cell.write, epoch)) {
+    const bool own_end = touch.kind == AccessKind::copy_ends && cell.write.in_flight &&
+                         cell.write.thread == thread && cell.write.site == now.site;
+    if (!(now.atomic && cell.write.atomic) && !own_end && !ordered(cell.write, epoch)) {
       race(cell.write, true, touch, array);
     }
     if (touch.kind == AccessKind::read) {

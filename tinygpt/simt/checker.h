@@ -15,7 +15,8 @@ namespace tinygpt::simt {
 
 class Profiler;
 
-enum class AccessKind { read, write, atomic };
+// A copy to shared memory is a write that begins at one time and ends at another.
+enum class AccessKind { read, write, atomic, copy_begins, copy_ends };
 
 // One load or store of a kernel, as the instrumentation reports it.
 struct Touch {

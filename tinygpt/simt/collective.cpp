@@ -40,7 +40,7 @@ void for_each_lane(unsigned mask, Visit&& visit) {
 }
 
 void give_results(Collective kind, unsigned mask, ThreadState* lanes) {
-  if (kind == Collective::sync) return;
+  if (kind == Collective::sync || kind == Collective::call) return;
   if (kind == Collective::shuffle) {
     for_each_lane(mask, [&](int lane) { lanes[lane].result = lanes[lanes[lane].source].value; });
     return;
@@ -107,9 +107,26 @@ std::uint64_t BlockRunner::collective(Collective kind, unsigned mask, std::uint6
   return self.result;
 }
 
+void BlockRunner::warp_call(WarpFunction* function, void* mine, std::source_location where) {
+  const auto address = reinterpret_cast<std::uint64_t>(mine);
+  current_->function = function;
+  collective(Collective::call, 0xffffffffu, address, 0, where);
+}
+
 void BlockRunner::complete(Pending pending, unsigned warp) {
   ThreadState* const lanes = &threads_[warp * 32];
   give_results(pending.kind, pending.mask, lanes);
+  if (pending.kind == Collective::call) {
+    void* brought[32];
+    for (int lane = 0; lane < 32; ++lane) {
+      brought[lane] = reinterpret_cast<void*>(lanes[lane].value);
+      if (lanes[lane].function != current_->function) {
+        fault(Fault::wrong_mask, "lanes of one warp are at different matrix instructions",
+              current_->where);
+      }
+    }
+    current_->function(brought);
+  }
   const unsigned self = current_->linear % 32;
   for_each_lane(pending.mask & ~(1u << self), [&](int lane) { make_ready(lanes[lane]); });
   if (checker_ && pending.kind == Collective::sync) checker_->warp_synced(warp, pending.mask);

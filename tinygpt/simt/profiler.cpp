@@ -70,8 +70,9 @@ void Profiler::block_ends(const BlockRunner& runner) {
 }
 
 void Profiler::access(const BlockRunner&, const Touch& touch, bool shared) {
+  if (touch.kind == AccessKind::copy_ends) return;  // counted when it began
   LineProfile& line = by_address_[touch.where];
-  if (touch.kind != AccessKind::write) {
+  if (touch.kind == AccessKind::read || touch.kind == AccessKind::atomic) {
     ++line.loads;
     if (!shared) line.bytes_loaded += touch.bytes;
   }

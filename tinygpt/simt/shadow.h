@@ -17,6 +17,7 @@ struct Access {
   std::uint32_t block = 0;
   std::uint16_t thread = 0;
   bool atomic = false;
+  bool in_flight = false;      // an asynchronous copy that was not waited for yet
   std::uint32_t interval = 0;  // barriers of the block before it
   std::uint32_t clock = 0;     // __syncwarps of the thread before it
   std::int32_t site = 0;       // code address, from code_anchor()

@@ -25,7 +25,8 @@ enum class Collective {
   maximum_signed,
   bit_and,
   bit_or,
-  bit_xor
+  bit_xor,
+  call
 };
 
 std::uint64_t collective(Collective kind, unsigned mask, std::uint64_t value, int source,
