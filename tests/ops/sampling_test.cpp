@@ -53,7 +53,8 @@ std::vector<Implementation> samplers() {
 
 TEST_CASE("sample_token draws the token in whose share of the probability u falls",
           "[sampling][lesson-14]") {
-  REQUIRE_FALSE(samplers().empty());
+  // All but ref and cpu, whose logits lie where the host can sample.
+  REQUIRE(samplers().size() == implementations().size() - 2);
   for (const Implementation& i : samplers()) {
     for (const int V : {1, 2, 31, 32, 257, 1000}) {
       const Values logits = random_values(V, 1, 2.0);

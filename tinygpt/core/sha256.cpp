@@ -83,7 +83,7 @@ std::string sha256(std::string_view data) {
   // The end: the rest, a 1 bit, zeros, and the length in bits.
   std::array<unsigned char, 128> tail{};
   const std::size_t rest = data.size() - at;
-  std::memcpy(tail.data(), bytes + at, rest);
+  if (rest > 0) std::memcpy(tail.data(), bytes + at, rest);  // an empty text may lie nowhere
   tail[rest] = 0x80;
   const std::size_t end = rest + 9 <= 64 ? 64 : 128;
   const std::uint64_t bits = std::uint64_t{data.size()} * 8;

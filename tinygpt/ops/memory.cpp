@@ -19,9 +19,14 @@ void* allocate(std::size_t bytes) {
 
 void release(void* data) { ::operator delete(data, kAlignment); }
 
-void zero(void* data, std::size_t bytes) { std::memset(data, 0, bytes); }
+// Nothing may lie at a null pointer, which the C functions do not take.
+void zero(void* data, std::size_t bytes) {
+  if (bytes > 0) std::memset(data, 0, bytes);
+}
 
-void copy(void* to, const void* from, std::size_t bytes) { std::memcpy(to, from, bytes); }
+void copy(void* to, const void* from, std::size_t bytes) {
+  if (bytes > 0) std::memcpy(to, from, bytes);
+}
 
 }  // namespace
 
