@@ -17,10 +17,6 @@ constexpr std::size_t kAlignment = 256;  // cudaMalloc's own
 // Freed memory is kept, so that a use of it is seen, until there is this much of it.
 constexpr std::size_t kKeepFreed = 64 << 20;
 
-void give_back(Allocation& allocation) {
-  ::operator delete (allocation.block, std::align_val_t{kAlignment});
-}
-
 void forget_freed(Device& d) {
   for (auto it = d.allocations.begin(); it != d.allocations.end() && d.freed_bytes > kKeepFreed;) {
     if (!it->second.freed) {
@@ -28,7 +24,6 @@ void forget_freed(Device& d) {
       continue;
     }
     d.freed_bytes -= it->second.bytes;
-    give_back(it->second);
     it = d.allocations.erase(it);
   }
 }
@@ -76,7 +71,7 @@ cudaError_t find_sides(void* to, const void* from, std::size_t bytes, cudaMemcpy
 }  // namespace
 
 Allocation::Allocation() = default;
-Allocation::~Allocation() = default;
+Allocation::~Allocation() { ::operator delete (block, std::align_val_t{kAlignment}); }
 
 }  // namespace tinygpt::simt
 

@@ -105,8 +105,9 @@ void BlockRunner::fiber_main(int stack) {
     task_->run(task_->closure);
     finish(*current_);
     if (!stacks_.intact(stack)) {
-      fault(Fault::stack_overflow, "the thread's local variables need more stack than there is",
+      blame(Fault::stack_overflow, "the thread's local variables need more stack than there is",
             task_->where);
+      abandon();
     }
   } while (started_ < threads_.size() && !ready_first());
   stacks_.give(stack);  // nobody takes it before the jump
@@ -191,12 +192,11 @@ Report BlockRunner::here(Fault kind, const std::string& what, std::source_locati
   return report;
 }
 
-void BlockRunner::fault(Fault kind, const std::string& what, std::source_location where) {
-  abandon(here(kind, what, where));
+void BlockRunner::blame(Fault kind, const std::string& what, std::source_location where) {
+  failure_ = here(kind, what, where);
 }
 
-void BlockRunner::abandon(const Report& report) {
-  failure_ = report;
+void BlockRunner::abandon() {
   failed_ = true;
   jump(nullptr, main_);
   std::abort();  // nobody jumps back
@@ -246,8 +246,9 @@ void* BlockRunner::place_shared(const SharedArray& array) {
   std::size_t total = array.bytes;
   for (const PlacedArray& placed : arrays_) total += placed.array.bytes;
   if (total > kSharedDefault || offset + array.bytes + kSharedGap > kSharedArena) {
-    fault(Fault::shared_size, "the kernel's __shared__ arrays take more than a block's 48 KiB",
+    blame(Fault::shared_size, "the kernel's __shared__ arrays take more than a block's 48 KiB",
           task_->where);
+    abandon();
   }
   arrays_.push_back({array, offset});
   shared_used_ = offset + array.bytes;

@@ -88,9 +88,11 @@ class BlockRunner {
   std::vector<AsyncCopy>& copies() { return current_->copies; }
   void* place_shared(const SharedArray& array);
   unsigned active_mask() const;
-  // Ends the block here and now: no thread of it runs again.
-  [[noreturn]] void fault(Fault kind, const std::string& what, std::source_location where);
-  [[noreturn]] void abandon(const Report& report);
+  // Says what is wrong; then the caller drops what it holds and abandons the block, which ends
+  // here and now: no thread of it runs again, and nothing on its fibers is destroyed.
+  void blame(Fault kind, const std::string& what, std::source_location where);
+  void blame(const Report& report) { failure_ = report; }
+  [[noreturn]] void abandon();
 
   // For the checker.
   const std::vector<ThreadState>& threads() const { return threads_; }

@@ -98,8 +98,9 @@ Report Checker::report_here(Fault fault, const std::string& message, const void*
   return report;
 }
 
-void Checker::fatal(Fault fault, const std::string& message, const Touch& touch) {
-  runner_.abandon(report_here(fault, message, touch.where));
+bool Checker::fatal(Fault fault, const std::string& message, const Touch& touch) {
+  runner_.blame(report_here(fault, message, touch.where));
+  return false;
 }
 
 void Checker::race(const Access& before, bool before_wrote, const Touch& touch, const char* array) {
@@ -266,15 +267,20 @@ bool Checker::may_touch_host(const Touch& touch) const {
          (touch.kind == AccessKind::read && is_constant(touch.address));
 }
 
+// Nothing that owns memory is alive when the block is abandoned.
 void Checker::access(const Touch& touch) {
-  if (runner_.stacks().contains(touch.address)) return;
-  const auto offset =
-      static_cast<std::size_t>(static_cast<const std::byte*>(touch.address) - runner_.shared());
-  if (offset < kSharedArena) return access_shared(touch, offset);
-  access_global(touch);
+  if (!inspect(touch)) runner_.abandon();
 }
 
-void Checker::access_shared(const Touch& touch, std::size_t offset) {
+bool Checker::inspect(const Touch& touch) {
+  if (runner_.stacks().contains(touch.address)) return true;
+  const auto offset =
+      static_cast<std::size_t>(static_cast<const std::byte*>(touch.address) - runner_.shared());
+  if (offset < kSharedArena) return inspect_shared(touch, offset);
+  return inspect_global(touch);
+}
+
+bool Checker::inspect_shared(const Touch& touch, std::size_t offset) {
   const auto fits = [&](std::size_t begin, std::size_t bytes) {
     return offset >= begin && offset + touch.bytes <= begin + bytes;
   };
@@ -287,25 +293,27 @@ void Checker::access_shared(const Touch& touch, std::size_t offset) {
   if (!array) {
     const std::size_t begin = below ? below->offset : 0;
     const std::size_t bytes = below ? below->array.bytes : task_.dynamic_shared;
-    fatal(Fault::out_of_bounds,
-          fmt::format("{} of {} bytes at offset {} of the shared array {} of {} bytes",
-                      name(touch.kind), touch.bytes, offset - begin,
-                      below ? below->array.name : "that the launch sized", bytes),
-          touch);
+    return fatal(Fault::out_of_bounds,
+                 fmt::format("{} of {} bytes at offset {} of the shared array {} of {} bytes",
+                             name(touch.kind), touch.bytes, offset - begin,
+                             below ? below->array.name : "that the launch sized", bytes),
+                 touch);
   }
   if (offset % touch.alignment) {
-    fatal(Fault::misaligned,
-          fmt::format("{} of {} bytes of shared memory at an address that is not a multiple of {}",
-                      name(touch.kind), touch.bytes, touch.alignment),
-          touch);
+    return fatal(
+        Fault::misaligned,
+        fmt::format("{} of {} bytes of shared memory at an address that is not a multiple of {}",
+                    name(touch.kind), touch.bytes, touch.alignment),
+        touch);
   }
   if (profiler_) profiler_->access(runner_, touch, true);
   const std::size_t cells = (runner_.shared_bytes() + shared_.granule - 1) / shared_.granule;
   if (shared_.cells.size() < cells) shared_.cells.resize(cells);
   update(shared_, offset, touch, array, true);
+  return true;
 }
 
-void Checker::access_global(const Touch& touch) {
+bool Checker::inspect_global(const Touch& touch) {
   const auto* const address = static_cast<const std::byte*>(touch.address);
   if (!last_ || last_->freed || address < last_->data || address >= last_->data + last_->bytes) {
     last_ = allocation_below(address);
@@ -318,34 +326,35 @@ void Checker::access_global(const Touch& touch) {
   Allocation* const found = last_;
   const std::byte* const end = found ? found->block + found->bytes + 2 * kRedZone : nullptr;
   if (!found || address >= end) {
-    if (may_touch_host(touch)) return;
-    fatal(Fault::host_pointer,
-          fmt::format("{} of {} bytes at {}, which is no device memory", name(touch.kind),
-                      touch.bytes, touch.address),
-          touch);
+    if (may_touch_host(touch)) return true;
+    return fatal(Fault::host_pointer,
+                 fmt::format("{} of {} bytes at {}, which is no device memory", name(touch.kind),
+                             touch.bytes, touch.address),
+                 touch);
   }
   const std::ptrdiff_t offset = address - found->data;
   if (offset < 0 || static_cast<std::size_t>(offset) + touch.bytes > found->bytes) {
-    fatal(Fault::out_of_bounds,
-          fmt::format("{} of {} bytes at offset {} of an allocation of {} bytes", name(touch.kind),
-                      touch.bytes, offset, found->bytes),
-          touch);
+    return fatal(Fault::out_of_bounds,
+                 fmt::format("{} of {} bytes at offset {} of an allocation of {} bytes",
+                             name(touch.kind), touch.bytes, offset, found->bytes),
+                 touch);
   }
   if (found->freed) {
-    fatal(Fault::use_after_free,
-          fmt::format("{} of {} bytes at offset {} of an allocation that was freed",
-                      name(touch.kind), touch.bytes, offset),
-          touch);
+    return fatal(Fault::use_after_free,
+                 fmt::format("{} of {} bytes at offset {} of an allocation that was freed",
+                             name(touch.kind), touch.bytes, offset),
+                 touch);
   }
   if (static_cast<std::size_t>(offset) % touch.alignment) {
-    fatal(Fault::misaligned,
-          fmt::format("{} of {} bytes at offset {}, which is not a multiple of {}",
-                      name(touch.kind), touch.bytes, offset, touch.alignment),
-          touch);
+    return fatal(Fault::misaligned,
+                 fmt::format("{} of {} bytes at offset {}, which is not a multiple of {}",
+                             name(touch.kind), touch.bytes, offset, touch.alignment),
+                 touch);
   }
   if (profiler_) profiler_->access(runner_, touch, false);
   const bool tell = device().unchecked_launches <= found->trusted_before;
   update(shadow_of(*found), static_cast<std::size_t>(offset), touch, nullptr, tell);
+  return true;
 }
 
 void note_atomic(void* address, std::size_t bytes, void* where) {

@@ -61,8 +61,10 @@ class Checker {
   void access(const Touch& touch);
 
  private:
-  void access_shared(const Touch& touch, std::size_t offset);
-  void access_global(const Touch& touch);
+  // False where the launch cannot go on: the runner knows why.
+  bool inspect(const Touch& touch);
+  bool inspect_shared(const Touch& touch, std::size_t offset);
+  bool inspect_global(const Touch& touch);
   // `array` is the shared array's name, or nullptr for global memory.
   void update(Shadow& shadow, std::size_t offset, const Touch& touch, const char* array,
               bool tell_unwritten);
@@ -70,7 +72,7 @@ class Checker {
   bool may_touch_host(const Touch& touch) const;
   Report report_here(Fault fault, const std::string& message, const void* where) const;
   void race(const Access& before, bool before_wrote, const Touch& touch, const char* array);
-  [[noreturn]] void fatal(Fault fault, const std::string& message, const Touch& touch);
+  bool fatal(Fault fault, const std::string& message, const Touch& touch);
 
   const Task& task_;
   std::uint64_t seed_;

@@ -77,23 +77,26 @@ std::uint64_t BlockRunner::collective(Collective kind, unsigned mask, std::uint6
   self.mask = mask;
   self.where = where;
   if (!(mask & bit)) {
-    fault(
+    blame(
         Fault::wrong_mask,
         fmt::format("the mask {:#010x} does not name the calling lane {}", mask, self.linear % 32),
         where);
+    abandon();
   }
   if (kind == Collective::shuffle && !(mask >> source & 1)) {
-    fault(Fault::absent_lane,
+    blame(Fault::absent_lane,
           fmt::format("the shuffle reads lane {}, which its mask {:#010x} does not name", source,
                       mask),
           where);
+    abandon();
   }
   auto& pending = pending_[warp];
   auto same = std::find_if(pending.begin(), pending.end(),
                            [&](const Pending& other) { return other.mask == mask; });
   if (same == pending.end()) same = pending.insert(pending.end(), {kind, mask, 0});
   if (same->kind != kind) {
-    fault(Fault::wrong_mask, "lanes of one mask are at different collective operations", where);
+    blame(Fault::wrong_mask, "lanes of one mask are at different collective operations", where);
+    abandon();
   }
   same->arrived |= bit;
   if (same->arrived == mask) {
@@ -121,8 +124,9 @@ void BlockRunner::complete(Pending pending, unsigned warp) {
     for (int lane = 0; lane < 32; ++lane) {
       brought[lane] = reinterpret_cast<void*>(lanes[lane].value);
       if (lanes[lane].function != current_->function) {
-        fault(Fault::wrong_mask, "lanes of one warp are at different matrix instructions",
+        blame(Fault::wrong_mask, "lanes of one warp are at different matrix instructions",
               current_->where);
+        abandon();
       }
     }
     current_->function(brought);

@@ -22,13 +22,15 @@ inline constexpr std::size_t kRedZone = 1024;
 struct Allocation {
   std::byte* data = nullptr;
   std::size_t bytes = 0;
-  std::byte* block = nullptr;                  // what the system gave
+  std::byte* block = nullptr;                  // what the system gave, and gets back in the end
   bool freed = false;                          // kept for a while, to tell of uses after
   std::uint64_t trusted_before = 0;            // unchecked launches when it was made
   std::map<std::size_t, std::size_t> written;  // by the host, begin to end; until there is a shadow
   std::unique_ptr<Shadow> shadow;              // what the checker knows of each byte
   Allocation();
   ~Allocation();
+  Allocation(const Allocation&) = delete;
+  Allocation& operator=(const Allocation&) = delete;
 };
 
 struct Device {

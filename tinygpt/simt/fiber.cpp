@@ -42,6 +42,10 @@ int Stacks::take() {
   check(!free_.empty(), "emulator: more CUDA threads in flight than a block may have");
   const int stack = free_.back();
   free_.pop_back();
+#if defined(TINYGPT_SIMT_ASAN)
+  // Of frames that were left by a jump, or never left at all.
+  __asan_unpoison_memory_region(bottom(stack), kUsable);
+#endif
   *reinterpret_cast<std::uint64_t*>(bottom(stack)) = kCanary;
   return stack;
 }
@@ -49,7 +53,7 @@ int Stacks::take() {
 std::byte* Stacks::bottom(int stack) const {
   return base_ + static_cast<std::size_t>(stack) * kStride;
 }
-std::byte* Stacks::top(int stack) const { return bottom(stack) + kStride; }
+std::byte* Stacks::top(int stack) const { return bottom(stack) + kUsable; }
 
 bool Stacks::intact(int stack) const {
   return *reinterpret_cast<const std::uint64_t*>(bottom(stack)) == kCanary;

@@ -13,6 +13,7 @@
 #endif
 #endif
 #if defined(TINYGPT_SIMT_ASAN)
+#include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #endif
 
