@@ -1,6 +1,9 @@
 #include <fmt/format.h>
 
 #include "bench/kernels.h"
+
+#include <cstdint>
+
 #include "solutions/table.h"
 #include "tinygpt/core/buffer.h"
 #include "tinygpt/core/random.h"

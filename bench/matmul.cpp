@@ -3,6 +3,7 @@
 
 #include <Eigen/Core>
 #include <array>
+#include <cstdint>
 
 #include "bench/kernels.h"
 #include "tinygpt/core/buffer.h"

@@ -1,5 +1,7 @@
 #include "solutions/02-embedding/embedding.cuh"
 
+#include <cstdint>
+
 #include "solutions/kernel.cuh"
 #include "tinygpt/ops/embedding.h"
 

@@ -1,6 +1,7 @@
 #include "solutions/03-matmul/matmul.h"
 
 #include <algorithm>
+#include <cstdint>
 
 namespace tinygpt::ref {
 

@@ -1,5 +1,7 @@
 #include "solutions/03-matmul/matmul.cuh"
 
+#include <cstdint>
+
 #include "solutions/03-matmul/tiles.cuh"
 #include "tinygpt/ops/linear.h"
 

@@ -1,5 +1,7 @@
 #include "solutions/04-bigram/softmax.cuh"
 
+#include <cstdint>
+
 #include "solutions/kernel.cuh"
 #include "tinygpt/ops/cross_entropy.h"
 #include "tinygpt/ops/softmax.h"

@@ -1,4 +1,5 @@
 #include <cmath>
+#include <cstdint>
 
 #include "solutions/05-backprop/backprop.h"
 

@@ -1,4 +1,7 @@
 #include "solutions/05-backprop/backprop.cuh"
+
+#include <cstdint>
+
 #include "solutions/kernel.cuh"
 #include "tinygpt/ops/gelu.h"
 

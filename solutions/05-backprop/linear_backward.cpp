@@ -1,5 +1,7 @@
 #include "solutions/05-backprop/backprop.h"
 
+#include <cstdint>
+
 namespace tinygpt::ref {
 
 // Differentiates out[n, o] = bias[o] + sum_c x[n, c] * weight[o, c].

@@ -1,4 +1,7 @@
 #include "solutions/03-matmul/tiles.cuh"
+
+#include <cstdint>
+
 #include "solutions/05-backprop/backprop.cuh"
 #include "solutions/columns.cuh"
 #include "tinygpt/ops/linear.h"

@@ -1,5 +1,7 @@
 #include "solutions/08-multi-head/attention.cuh"
 
+#include <cstdint>
+
 #include "solutions/kernel.cuh"
 #include "tinygpt/ops/attention.h"
 

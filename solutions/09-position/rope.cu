@@ -1,4 +1,7 @@
 #include "solutions/09-position/position.cuh"
+
+#include <cstdint>
+
 #include "solutions/kernel.cuh"
 #include "tinygpt/ops/rope.h"
 

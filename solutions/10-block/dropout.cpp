@@ -1,4 +1,7 @@
 #include "solutions/10-block/block.h"
+
+#include <cstdint>
+
 #include "tinygpt/core/error.h"
 #include "tinygpt/core/random.h"
 

@@ -1,4 +1,7 @@
 #include "solutions/10-block/block.cuh"
+
+#include <cstdint>
+
 #include "solutions/kernel.cuh"
 #include "tinygpt/core/random.h"
 #include "tinygpt/ops/dropout.h"

@@ -1,5 +1,7 @@
 #include "solutions/10-block/block.h"
 
+#include <cstdint>
+
 namespace tinygpt::ref {
 
 // out[i] = a[i] + b[i]

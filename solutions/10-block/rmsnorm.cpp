@@ -1,4 +1,5 @@
 #include <cmath>
+#include <cstdint>
 
 #include "solutions/10-block/block.h"
 

@@ -1,4 +1,7 @@
 #include "solutions/10-block/block.cuh"
+
+#include <cstdint>
+
 #include "solutions/columns.cuh"
 #include "solutions/kernel.cuh"
 #include "tinygpt/ops/rmsnorm.h"

@@ -1,4 +1,5 @@
 #include <cmath>
+#include <cstdint>
 
 #include "solutions/13-training-loop/optimizer.h"
 

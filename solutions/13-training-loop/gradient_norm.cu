@@ -1,4 +1,7 @@
 #include "solutions/13-training-loop/optimizer.cuh"
+
+#include <cstdint>
+
 #include "solutions/kernel.cuh"
 #include "tinygpt/ops/gradient_norm.h"
 

@@ -1,6 +1,7 @@
 // Our models against the same ones in PyTorch: the numbers are regenerate.py's.
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string>

@@ -1,5 +1,6 @@
 #include "tinygpt/io/sources.h"
 
+#include <cstdint>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <string>

@@ -1,6 +1,7 @@
 // Against numbers from Hugging Face's tokenizers; tests/interop/tokenizers/generate.py makes them.
 #include <algorithm>
 #include <array>
+#include <cstdint>
 #include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>

@@ -1,5 +1,6 @@
 #include "tinygpt/model/config.h"
 
+#include <cstdint>
 #include <limits>
 #include <string>
 #include <vector>

@@ -1,5 +1,6 @@
 #include "tinygpt/model/folder.h"
 
+#include <cstdint>
 #include <cstring>
 #include <nlohmann/json.hpp>
 #include <string>

@@ -1,5 +1,7 @@
 #include "tests/ops/bfloat16.h"
 
+#include <cstdint>
+
 #include "solutions/table.cuh"
 #include "tinygpt/core/random.h"
 #include "tinygpt/simt/cuda.h"

@@ -5,6 +5,7 @@
 // compares them with central differences on small ones.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <vector>
 

@@ -3,6 +3,7 @@
 #include "tests/ops/equations.h"
 
 #include <cmath>
+#include <cstdint>
 
 #include "tests/support/catch.h"
 #include "tests/support/random_values.h"

@@ -1,4 +1,7 @@
 #include "solutions/03-matmul/matmul.h"
+
+#include <cstdint>
+
 #include "tests/ops/equations.h"
 #include "tests/support/catch.h"
 #include "tests/support/random_values.h"

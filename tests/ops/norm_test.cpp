@@ -1,4 +1,7 @@
 #include "tests/ops/equations.h"
+
+#include <cstdint>
+
 #include "tests/support/catch.h"
 #include "tests/support/random_values.h"
 #include "tests/support/sandbox.h"

@@ -1,4 +1,5 @@
 #include <cmath>
+#include <cstdint>
 
 #include "tests/support/catch.h"
 #include "tests/support/random_values.h"

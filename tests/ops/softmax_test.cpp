@@ -1,4 +1,5 @@
 #include <cmath>
+#include <cstdint>
 
 #include "tests/ops/equations.h"
 #include "tests/support/catch.h"

@@ -3,6 +3,7 @@
 // this.
 #include <omp.h>
 
+#include <cstdint>
 #include <functional>
 
 #include "tests/ops/equations.h"

@@ -1,5 +1,7 @@
 #include "tests/simt/kernels.h"
 
+#include <cstdint>
+
 #include "tinygpt/simt/cuda.h"
 
 namespace test_cuda {

@@ -3,6 +3,7 @@
 #include "tinygpt/simt/profile.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <fstream>
 #include <string>
 

@@ -1,5 +1,7 @@
 #include "tests/simt/tensor_core_kernels.h"
 
+#include <cstdint>
+
 #include "tinygpt/simt/tensor_core.h"
 
 namespace test_cuda {

@@ -11,20 +11,6 @@
 namespace tinygpt::test {
 namespace {
 
-std::string coordinates(std::size_t index, const Shape& shape) {
-  std::vector<std::size_t> place(shape.size());
-  for (std::size_t axis = shape.size(); axis-- > 0;) {
-    const auto size = static_cast<std::size_t>(shape[axis].size);
-    place[axis] = index % size;
-    index /= size;
-  }
-  std::string text;
-  for (std::size_t axis = 0; axis < shape.size(); ++axis) {
-    text += fmt::format("{}{}={}", axis > 0 ? ", " : "", shape[axis].name, place[axis]);
-  }
-  return "[" + text + "]";
-}
-
 std::string shape_text(const Shape& shape) {
   std::string text;
   for (const Axis& axis : shape) text += fmt::format("{} {}, ", axis.size, axis.name);
@@ -64,31 +50,52 @@ double error_of(double actual, double expected) {
 
 }  // namespace
 
-std::string difference(const std::string& what, std::span<const float> actual,
-                       const Values& expected, const Shape& shape, const Tolerance& tolerance) {
+std::string coordinates(std::size_t index, const Shape& shape) {
+  std::vector<std::size_t> place(shape.size());
+  for (std::size_t axis = shape.size(); axis-- > 0;) {
+    const auto size = static_cast<std::size_t>(shape[axis].size);
+    place[axis] = index % size;
+    index /= size;
+  }
+  std::string text;
+  for (std::size_t axis = 0; axis < shape.size(); ++axis) {
+    text += fmt::format("{}{}={}", axis > 0 ? ", " : "", shape[axis].name, place[axis]);
+  }
+  return text;
+}
+
+Comparison compare(const std::string& what, std::span<const float> actual, const Values& expected,
+                   const Shape& shape, const Tolerance& tolerance) {
   const auto count = static_cast<std::size_t>(shape_size(shape));
   const bool fits = tolerance.magnitudes.empty() || tolerance.magnitudes.size() == count;
   check(expected.size() == count && actual.size() == count && fits, [&] {
     return fmt::format("{}: the test itself is wrong: {} values in the shape, {} expected, {} here",
                        what, count, expected.size(), actual.size());
   });
-  const Values allowed = allowances(expected, tolerance);
-  std::size_t wrong = 0, first = 0, worst = 0;
+  Comparison result{.count = count, .allowed = allowances(expected, tolerance)};
   double worst_share = 0;
   for (std::size_t i = 0; i < count; ++i) {
     const double error = error_of(actual[i], expected[i]);
-    if (error <= allowed[i]) continue;  // false, too, when the oracle or its bound is NaN
-    if (wrong++ == 0) first = worst = i;
-    if (error / allowed[i] > worst_share) worst = i, worst_share = error / allowed[i];
+    if (error <= result.allowed[i]) continue;  // false, too, when the oracle or its bound is NaN
+    if (result.wrong++ == 0) result.first = result.worst = i;
+    if (error / result.allowed[i] > worst_share) {
+      result.worst = i, worst_share = error / result.allowed[i];
+    }
   }
-  if (wrong == 0) return "";
+  return result;
+}
+
+std::string difference(const std::string& what, std::span<const float> actual,
+                       const Values& expected, const Shape& shape, const Tolerance& tolerance) {
+  const Comparison found = compare(what, actual, expected, shape, tolerance);
+  if (found.wrong == 0) return "";
   const auto at = [&](std::size_t i) {
-    return fmt::format("{}: expected {:.8g}, is {:.8g} (allowed: +- {:.2g})", coordinates(i, shape),
-                       expected[i], actual[i], allowed[i]);
+    return fmt::format("[{}]: expected {:.8g}, is {:.8g} (allowed: +- {:.2g})",
+                       coordinates(i, shape), expected[i], actual[i], found.allowed[i]);
   };
   return fmt::format("{} ({}seed {}): {} of {} values are wrong; first {}{}", what,
-                     shape_text(shape), test_seed(), wrong, count, at(first),
-                     worst == first ? "" : "; worst " + at(worst));
+                     shape_text(shape), test_seed(), found.wrong, found.count, at(found.first),
+                     found.worst == found.first ? "" : "; worst " + at(found.worst));
 }
 
 }  // namespace tinygpt::test

@@ -29,9 +29,21 @@ struct Tolerance {
   double epsilon = std::numeric_limits<float>::epsilon();  // of the type that is tested
 };
 
+// How two arrays differ: which values are further apart than the tolerance allows. NaN never
+// passes, on either side; an infinity passes only where the same one is expected.
+struct Comparison {
+  std::size_t count = 0, wrong = 0;
+  std::size_t first = 0, worst = 0;  // indices, where any are wrong
+  Values allowed;                    // for each value
+};
+Comparison compare(const std::string& what, std::span<const float> actual, const Values& expected,
+                   const Shape& shape, const Tolerance& tolerance);
+
+// A flat index as the axes name it: "b=1, t=3".
+std::string coordinates(std::size_t index, const Shape& shape);
+
 // Empty when every value is close enough. Otherwise one line: how many are wrong, the first and the
-// worst of them by logical coordinates, expected, actual, and what was allowed. NaN never passes,
-// on either side; an infinity passes only where the same one is expected.
+// worst of them by logical coordinates, expected, actual, and what was allowed.
 std::string difference(const std::string& what, std::span<const float> actual,
                        const Values& expected, const Shape& shape, const Tolerance& tolerance);
 

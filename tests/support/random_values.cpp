@@ -1,5 +1,6 @@
 #include "tests/support/random_values.h"
 
+#include <cstdint>
 #include <cstdlib>
 
 #include "tinygpt/core/random.h"

@@ -38,6 +38,10 @@ class Sandbox {
   // What expect() would say: empty, if all is well.
   std::string problem(const std::string& name, const float* buffer, const Values& expected,
                       const Shape& shape, const Tolerance& tolerance = {}) const;
+  // What was written that must not be, or empty.
+  std::string damage() const;
+  // What the accumulator held at first plus the gradient, and the magnitudes of these sums.
+  Values added(const float* buffer, const Values& gradient, Tolerance& tolerance) const;
   // Expects what the accumulator held at first plus the gradient. Magnitudes are the gradient's.
   void expect_added(const std::string& name, const float* buffer, const Values& gradient,
                     const Shape& shape, Tolerance tolerance = {}) const;
@@ -49,7 +53,6 @@ class Sandbox {
   void publish(const Block& block) const;
   void open(const Block& block) const;
   void close(const Block& block) const;
-  std::string damage() const;
 
   std::string what_;
   Memory memory_;

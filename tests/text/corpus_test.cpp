@@ -1,6 +1,7 @@
 #include "tinygpt/text/corpus.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <string>
 #include <vector>
 

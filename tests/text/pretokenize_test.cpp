@@ -1,5 +1,6 @@
 #include "tinygpt/text/pretokenize.h"
 
+#include <cstdint>
 #include <string>
 #include <vector>
 

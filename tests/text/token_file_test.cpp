@@ -1,6 +1,7 @@
 #include "tinygpt/text/token_file.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <numeric>
 #include <string>
 #include <vector>

@@ -1,6 +1,7 @@
 #include "tinygpt/text/tokenizer.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <string>
 #include <vector>
 

@@ -1,6 +1,7 @@
 // A whole training on every device that there is: what the kernels compute together, and that no
 // line of the model or of the trainer reads the device's memory as if it were the host's.
 #include <cmath>
+#include <cstdint>
 
 #include "tests/support/catch.h"
 #include "tests/support/implementations.h"

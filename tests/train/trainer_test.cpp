@@ -1,6 +1,7 @@
 #include "tinygpt/train/trainer.h"
 
 #include <cmath>
+#include <cstdint>
 #include <limits>
 
 #include "tests/support/catch.h"

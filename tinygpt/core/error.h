@@ -1,4 +1,4 @@
-// The project's one exception, and check(), which raises it.
+// The project's one exception, check(), which raises it, and the exercises' NotImplemented.
 #pragma once
 
 #include <concepts>
@@ -16,6 +16,14 @@ struct Error : std::runtime_error {
                  std::source_location noticed = std::source_location::current())
       : std::runtime_error(message), where(noticed) {}
   std::source_location where;
+};
+
+// What the course's exercises throw until they are written: names the task and how to check it.
+struct NotImplemented : Error {
+  explicit NotImplemented(const std::string& task,
+                          std::source_location noticed = std::source_location::current())
+      : Error(task + " is not written yet: ./course check " + task + " says what it must do",
+              noticed) {}
 };
 
 inline void check(bool ok, const char* message,

@@ -5,6 +5,7 @@
 #include "tinygpt/core/error.h"
 
 #include <cmath>
+#include <cstdint>
 #include <limits>
 
 #include "tinygpt/cpu/kernels.h"

@@ -1,6 +1,9 @@
 // Attention's backward pass. The probabilities are made anew from the saved lse, a block of
 // queries at a time; five products per block go through the microkernel.
 #include "tinygpt/core/error.h"
+
+#include <cstdint>
+
 #include "tinygpt/cpu/attention.h"
 #include "tinygpt/cpu/kernels.h"
 

@@ -6,6 +6,7 @@
 #endif
 
 #include <algorithm>
+#include <cstdint>
 #include <utility>
 
 #include "tinygpt/core/error.h"

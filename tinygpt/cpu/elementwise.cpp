@@ -1,6 +1,9 @@
 // Operators that treat each value by itself: residual, GELU, SwiGLU. They are bound by memory from
 // the moment that a tensor leaves the cache; what counts is one pass and wide loads.
 #include "tinygpt/cpu/kernels.h"
+
+#include <cstdint>
+
 #include "tinygpt/cpu/parallel.h"
 #include "tinygpt/cpu/vecmath.h"
 

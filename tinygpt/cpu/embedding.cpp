@@ -1,4 +1,5 @@
 // Token embedding, learned and rotary positions.
+#include <cstdint>
 #include <cstring>
 
 #include "tinygpt/core/error.h"

@@ -1,6 +1,7 @@
 #include "tinygpt/cpu/few_rows.h"
 
 #include <algorithm>
+#include <cstdint>
 
 #include "tinygpt/cpu/parallel.h"
 #include "tinygpt/cpu/vec.h"

@@ -4,6 +4,7 @@
 #include "tinygpt/cpu/gemm.h"
 
 #include <algorithm>
+#include <cstdint>
 
 #include "tinygpt/cpu/microkernel.h"
 #include "tinygpt/cpu/parallel.h"

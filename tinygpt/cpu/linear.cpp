@@ -1,6 +1,7 @@
 // The linear layer (ops/linear.h) as three matrix products. Results are the same bits for any
 // number of threads: no sum is split between threads.
 #include <algorithm>
+#include <cstdint>
 
 #include "tinygpt/cpu/few_rows.h"
 #include "tinygpt/cpu/gemm.h"

@@ -5,6 +5,7 @@
 // added in order at the end: the same bits for any number of threads.
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 
 #include "tinygpt/cpu/kernels.h"
 #include "tinygpt/cpu/loops.h"

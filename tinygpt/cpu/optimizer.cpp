@@ -1,6 +1,7 @@
 // AdamW, gradient norm and clipping: one pass over memory each.
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <cstring>
 
 #include "tinygpt/core/error.h"

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdint>
 
 #include "tinygpt/core/error.h"
 #include "tinygpt/cpu/vec.h"

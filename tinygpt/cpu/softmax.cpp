@@ -1,5 +1,6 @@
 // Softmax and cross-entropy: one row at a time, three passes over it while it is in the cache.
 #include <cmath>
+#include <cstdint>
 #include <limits>
 
 #include "tinygpt/cpu/kernels.h"

@@ -1,6 +1,7 @@
 #include "tinygpt/infer/generate.h"
 
 #include <algorithm>
+#include <cstdint>
 
 #include "tinygpt/core/error.h"
 

@@ -1,5 +1,7 @@
 #include "tinygpt/io/corpus_json.h"
 
+#include <cstdint>
+
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>

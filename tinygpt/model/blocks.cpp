@@ -1,5 +1,7 @@
 #include "tinygpt/model/blocks.h"
 
+#include <cstdint>
+
 namespace tinygpt {
 namespace {
 

@@ -1,6 +1,8 @@
 // The parts of the model, forward and backward.
 #pragma once
 
+#include <cstdint>
+
 #include "tinygpt/model/activations.h"
 #include "tinygpt/model/gpt.h"
 #include "tinygpt/model/linear.h"

@@ -1,5 +1,6 @@
 #include "tinygpt/model/file_tensors.h"
 
+#include <cstdint>
 #include <utility>
 
 namespace tinygpt {

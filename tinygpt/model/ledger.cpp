@@ -1,4 +1,7 @@
 #include "tinygpt/model/activations.h"
+
+#include <cstdint>
+
 #include "tinygpt/model/gpt.h"
 
 namespace tinygpt {

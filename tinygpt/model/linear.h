@@ -2,6 +2,8 @@
 // quantized weights plug in here: the blocks ask for out = linear(x) and never for a weight.
 #pragma once
 
+#include <cstdint>
+
 #include "tinygpt/ops/ops.h"
 
 namespace tinygpt {

@@ -1,5 +1,6 @@
 #include "tinygpt/model/parameters.h"
 
+#include <cstdint>
 #include <utility>
 
 namespace tinygpt {

@@ -1,6 +1,7 @@
 #include "tinygpt/simt/block.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <cstdlib>
 #include <numeric>
 

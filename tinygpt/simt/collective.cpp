@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstdint>
 
 #include "tinygpt/simt/block.h"
 #include "tinygpt/simt/checker.h"

@@ -2,6 +2,7 @@
 #include "tinygpt/simt/tensor_core.h"
 
 #include <bit>
+#include <cstdint>
 
 #include "tinygpt/simt/checker.h"
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdint>
 
 #include "tinygpt/core/error.h"
 #include "tinygpt/ops/cross_entropy.h"

@@ -1,6 +1,7 @@
 #include "tinygpt/text/tinytales.h"
 
 #include <cmath>
+#include <cstdint>
 
 #include "tinygpt/text/embedded_datasets.h"  // made by CMake from datasets/
 

@@ -1,5 +1,7 @@
 #include "tinygpt/train/settings.h"
 
+#include <cstdint>
+
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>

@@ -1,0 +1,28 @@
+// Where a grader's kernels run: on the host, or on CUDA, emulated and checked.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+
+#include "tests/lessons/grading/exam.h"
+
+namespace tinygpt::lessons {
+
+Memory device_memory();
+
+// Kernels run in another order of their threads in each round; the host has one round.
+int rounds();
+
+// What the checker found in a kernel.
+struct DeviceFault {
+  std::string problem, nudge;
+};
+
+// Runs `work`, and says what the checker found meanwhile, in this round's order of threads.
+std::optional<DeviceFault> watch(int round, const std::function<void()>& work);
+
+// What a run asks of the device's memory, for the learner to compare.
+nlohmann::json measure(const ProfileRun& run);
+
+}  // namespace tinygpt::lessons

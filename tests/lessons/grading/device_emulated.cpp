@@ -1,0 +1,110 @@
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "tests/lessons/grading/device.h"
+
+#include <cstdint>
+
+#include "tinygpt/simt/check.h"
+#include "tinygpt/simt/memory.h"
+#include "tinygpt/simt/profile.h"
+
+namespace tinygpt::lessons {
+namespace {
+
+const char* nudge_for(simt::Fault fault) {
+  switch (fault) {
+    case simt::Fault::race:
+      return "Two threads touch the same value, at least one writes it, and nothing puts them in "
+             "order. Within a block a __syncthreads() between write and read does; between blocks "
+             "nothing does, so each value needs one owner, or an atomic.";
+    case simt::Fault::out_of_bounds:
+      return "Blocks come in whole numbers, so the last one has threads too many: they need a "
+             "guard (if (i < n)). Also compare the index with the array's shape.";
+    case simt::Fault::misaligned:
+      return "A vector load needs an address that is a multiple of its own size.";
+    case simt::Fault::uninitialised:
+      return "It reads what nobody has written yet: is a barrier missing after the write, or is "
+             "part of the shared array never filled?";
+    case simt::Fault::missed_barrier:
+    case simt::Fault::divergent_barrier:
+      return "Every thread of a block must come to the same __syncthreads(). Threads that have "
+             "nothing to do must not return, or skip it, before.";
+    case simt::Fault::absent_lane:
+    case simt::Fault::wrong_mask:
+      return "Every lane that the mask names must take part in the shuffle.";
+    case simt::Fault::launch_shape:
+      return "Look at <<<grid, block>>>: at most 1,024 threads a block, and no dimension of 0.";
+    case simt::Fault::shared_size:
+      return "A block has 48 KiB of shared memory.";
+    case simt::Fault::host_pointer:
+      return "A kernel can only use device memory: is a host array or its address passed to it?";
+    default:
+      return "";
+  }
+}
+
+void add_row(nlohmann::json& rows, const char* what, double value) {
+  rows.push_back({{"what", what}, {"value", value}});
+}
+
+double ratio(std::uint64_t a, std::uint64_t b) {
+  return b == 0 ? 0 : static_cast<double>(a) / static_cast<double>(b);
+}
+
+}  // namespace
+
+Memory device_memory() { return simt::emulated_memory(); }
+int rounds() { return 2; }
+
+std::optional<DeviceFault> watch(int round, const std::function<void()>& work) {
+  simt::Checking checking(static_cast<std::uint64_t>(round) * 7919);
+  const auto found = [&]() -> std::optional<DeviceFault> {
+    if (checking.reports.empty()) return std::nullopt;
+    const simt::Report& first = checking.reports.front();
+    return DeviceFault{simt::describe(first), nudge_for(first.fault)};
+  };
+  try {
+    work();
+  } catch (...) {
+    // A fault explains a wrong result better than the result does.
+    if (auto fault = found()) return fault;
+    throw;
+  }
+  return found();
+}
+
+nlohmann::json measure(const ProfileRun& run) {
+  simt::Profiling profiling;
+  run.run(device_memory());
+  simt::LineProfile sum;
+  std::uint64_t barriers = 0, launches = 0;
+  for (const simt::KernelProfile& kernel : profiling.kernels) {
+    const simt::LineProfile& t = kernel.total;
+    sum.bytes_loaded += t.bytes_loaded, sum.bytes_stored += t.bytes_stored;
+    sum.requests += t.requests, sum.sectors += t.sectors, sum.divergent += t.divergent;
+    sum.shared_turns += t.shared_turns, sum.shared_ideal += t.shared_ideal;
+    sum.worst_conflict = std::max(sum.worst_conflict, t.worst_conflict);
+    barriers += kernel.barriers, launches += kernel.launches;
+  }
+  nlohmann::json rows = nlohmann::json::array();
+  add_row(rows, "launches", static_cast<double>(launches));
+  add_row(rows, "KiB that threads load from global memory",
+          static_cast<double>(sum.bytes_loaded) / 1024);
+  add_row(rows, "KiB that threads store to global memory",
+          static_cast<double>(sum.bytes_stored) / 1024);
+  add_row(rows, "sectors for each request of a warp (4: one piece)",
+          ratio(sum.sectors, sum.requests));
+  add_row(rows, "requests that part of a warp does not make, %",
+          100 * ratio(sum.divergent, sum.requests));
+  if (sum.shared_ideal > 0) {
+    add_row(rows, "shared memory: turns taken, for one needed",
+            ratio(sum.shared_turns, sum.shared_ideal));
+    add_row(rows, "shared memory: worst bank conflict, ways", sum.worst_conflict);
+  }
+  add_row(rows, "barriers", static_cast<double>(barriers));
+  return {{"run", run.what}, {"rows", rows}};
+}
+
+}  // namespace tinygpt::lessons
