@@ -8,6 +8,7 @@ namespace tinygpt::ref {
 // The definition, read out loud: each output is a row of a times a column of b. The walk down the
 // column is what makes it slow, since neighbours in a column lie N floats apart in memory.
 void matmul_naive(float* out, const float* a, const float* b, int M, int N, int K) {
+  // your code: 03.matmul_naive
   for (int m = 0; m < M; ++m) {
     for (int n = 0; n < N; ++n) {
       float sum = 0.0f;
@@ -15,12 +16,14 @@ void matmul_naive(float* out, const float* a, const float* b, int M, int N, int 
       out[std::int64_t{m} * N + n] = sum;
     }
   }
+  // end of your code
 }
 
 // Two changes. The innermost loop runs along rows of b and out, so that memory is read in order.
 // And the loops over n and k are cut into tiles: a tile of b (64 x 64 floats, 16 KiB) is used for
 // every row of a while it is in the fastest cache.
 void matmul_tiled(float* out, const float* a, const float* b, int M, int N, int K) {
+  // your code: 03.matmul_tiled
   constexpr int kTile = 64;
   std::fill_n(out, std::int64_t{M} * N, 0.0f);
   for (int k0 = 0; k0 < K; k0 += kTile) {
@@ -37,6 +40,7 @@ void matmul_tiled(float* out, const float* a, const float* b, int M, int N, int 
       }
     }
   }
+  // end of your code
 }
 
 // out[n, o] = bias[o] + sum_c x[n, c] * weight[o, c]
@@ -44,6 +48,7 @@ void matmul_tiled(float* out, const float* a, const float* b, int M, int N, int 
 // The weight is stored [OC, C]: both factors of the inner loop are rows, read in order.
 void linear_forward(float* out, const float* x, const float* weight, const float* bias,
                     float* /*scratch*/, int N, int C, int OC) {
+  // your code: 03.linear_forward
   for (int n = 0; n < N; ++n) {
     const float* x_n = x + std::int64_t{n} * C;
     for (int o = 0; o < OC; ++o) {
@@ -53,6 +58,7 @@ void linear_forward(float* out, const float* x, const float* weight, const float
       out[std::int64_t{n} * OC + o] = sum;
     }
   }
+  // end of your code
 }
 
 std::int64_t linear_scratch_size(int /*N*/, int /*C*/, int /*OC*/) { return 0; }

@@ -12,18 +12,22 @@ namespace tinygpt::ref_cuda {
 // read N times, and each of b M times: memory cannot keep up with the arithmetic.
 __global__ void matmul_naive_kernel(float* out, const float* a, const float* b, int M, int N,
                                     int K) {
+  // your code on the device: 03.matmul_naive_cuda
   for (std::int64_t i = first_index(); i < std::int64_t{M} * N; i += index_stride()) {
     const std::int64_t m = i / N, n = i % N;
     float sum = 0.0f;
     for (int k = 0; k < K; ++k) sum += a[m * K + k] * b[std::int64_t{k} * N + n];
     out[i] = sum;
   }
+  // end of your code
 }
 
 void matmul_naive(float* out, const float* a, const float* b, int M, int N, int K) {
   if (M == 0 || N == 0) return;
+  // your code: 03.matmul_naive_cuda
   const unsigned blocks = blocks_for(std::int64_t{M} * N);
   matmul_naive_kernel<<<blocks, kThreads>>>(out, a, b, M, N, K);
+  // end of your code
   check_launch("matmul_naive");
 }
 
