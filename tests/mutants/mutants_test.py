@@ -42,7 +42,7 @@ def apply(mutant, solution):
     """The solution with the mistake in it. The text to replace must be there exactly once."""
     for old, new in mutant.edits:
         if solution.count(old) != 1:
-            raise ValueError("%s: this is in the solution %d times, not once:\n%s" % (mutant.name, solution.count(old), old))
+            raise ValueError("does not apply: this is in the solution %d times, not once:\n%s" % (solution.count(old), old))
         solution = solution.replace(old, new)
     return solution
 
