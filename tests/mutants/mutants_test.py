@@ -41,8 +41,9 @@ def parse(path):
 def apply(mutant, solution):
     """The solution with the mistake in it. The text to replace must be there exactly once."""
     for old, new in mutant.edits:
-        if solution.count(old) != 1:
-            raise ValueError("does not apply: this is in the solution %d times, not once:\n%s" % (solution.count(old), old))
+        count = solution.count(old)
+        if count != 1:
+            raise ValueError("does not apply: this is in the solution %d times, not once:\n%s" % (count, old))
         solution = solution.replace(old, new)
     return solution
 

@@ -28,7 +28,11 @@ Device gpu() { return {}; }
 #endif
 
 Device make_device(const std::string& name) {
-  if (name == "cpu") return {name, {{"cpu", cpu::ops()}, {"ref", ref::ops()}}, host_memory()};
+  if (name == "cpu") {
+    Device device{name, {{"cpu", cpu::ops()}, {"ref", ref::ops()}}, host_memory()};
+    for (const NamedOps& table : more_tables()) device.tables.push_back(table);
+    return device;
+  }
   if (name == "emulated") {
     return {name, {{"ref_cuda", ref_cuda_emulated::ops()}}, simt::emulated_memory()};
   }
@@ -48,7 +52,7 @@ Device make_device(const std::string& name) {
 // The GPU, if there is one, unless kernels are asked for that run on the processor.
 std::string automatic_device(const std::string& kernels) {
   const bool on_cpu = kernels == "cpu" || kernels.starts_with("cpu,") || kernels == "ref" ||
-                      kernels.starts_with("ref,");
+                      kernels.starts_with("ref,") || kernels.starts_with("mine");
   return !on_cpu && gpu_problem().empty() ? "cuda" : "cpu";
 }
 

@@ -3,6 +3,7 @@
 
 #include <CLI/App.hpp>
 #include <string>
+#include <vector>
 
 #include "tinygpt/ops/ops.h"
 
@@ -19,6 +20,10 @@ struct Kernels {
   Ops<float> ops;
   Memory memory;
 };
+
+// Tables on the CPU beside the library's own: none in `tinygpt`, the learner's in `tinygpt-mine`.
+// Defined where the program is put together.
+std::vector<NamedOps> more_tables();
 
 // Adds the three options to a command.
 void add_kernel_options(CLI::App& command, KernelChoice& choice);

@@ -1,13 +1,22 @@
 """The commands, their options, and how an error ends."""
 import argparse
+import difflib
 import sys
 
-from course import build, demo, doctor, testing
+from course import build, check, demo, doctor, learn, mine, testing
 from course.terminal import Failure, Interrupted, paint, say
 from course.times import Times
 
 COMMANDS = (
-    ("demo", "train a small GPT on this machine and read what it writes (about five minutes)"),
+    ("list", "the lessons, their tasks, and which of them you have passed"),
+    ("check", "compile what you wrote and say what is wrong: check 03, check 03.2"),
+    ("watch", "check whatever you save, as soon as you save it"),
+    ("hint", "one hint more for a task"),
+    ("solution", "our code for a task"),
+    ("diff", "your code beside ours"),
+    ("reset", "a task back to how it was at the start"),
+    ("train", "train --mine: a GPT trained by your own kernels"),
+    ("demo", "train a small GPT on this machine and read what it writes (about five minutes); demo 03: a lesson's"),
     ("test", "build everything and run every test"),
     ("doctor", "look at this machine and say what is missing"),
     ("help", "show this list"),
@@ -21,22 +30,32 @@ class Parser(argparse.ArgumentParser):
 
 def overview():
     say(paint("tinygpt", "title") + ": build a GPT from scratch, in C++ and CUDA.\n")
+    say("  ./course %-8s %s" % ("", "where you are and what is next"))
     for name, what in COMMANDS:
         say("  ./course %-8s %s" % (name, what))
-    say("\nEach command first sets up what it needs. Add --help to a command for its options.")
+    say("\nTasks are named by number (03.2) or name (03.matmul_tiled). Add --help to a command for its options.")
+    return 0
+
+
+def where(root):
+    learn.where_you_are(root)
+    say(paint("\nMore: ./course help", "dim"))
     return 0
 
 
 def parser_for(command, description):
     parser = Parser(prog="./course " + command, description=description)
-    if command in ("demo", "test"):
+    if command in ("demo", "test", "check", "watch", "train"):
         parser.add_argument("--fetch", action="store_true",
                             help="download the sources of missing libraries instead of installing packages")
     return parser
 
 
 def run_demo(root, arguments, times):
-    parser = parser_for("demo", "Train a small GPT on tinytales, watch its loss, and read its stories.")
+    if arguments and not arguments[0].startswith("-"):
+        return demo.lesson_demo(root, arguments[0], arguments[1:], times)
+    parser = parser_for("demo", "Train a small GPT on tinytales, watch its loss, and read its stories. "
+                                "With a lesson's number: that lesson's experiments.")
     parser.add_argument("--restart", action="store_true", help="begin again where an earlier demo was stopped")
     options = parser.parse_args(arguments)
     return demo.demo(root, options.fetch, options.restart, times)
@@ -56,15 +75,77 @@ def run_doctor(root, arguments, _times):
     return doctor.doctor(root)
 
 
+def task_parser(command, description, yes=False):
+    parser = parser_for(command, description)
+    parser.add_argument("task", nargs="?", help="a lesson (03) or a task (03.2, 03.matmul_tiled); "
+                                                "without: where you are")
+    if yes:
+        parser.add_argument("--yes", action="store_true", help="do not ask")
+    return parser
+
+
+def run_list(root, arguments, _times):
+    parser = parser_for("list", "The lessons and their tasks.")
+    parser.add_argument("lesson", nargs="?", help="only this lesson")
+    return learn.list_all(root, parser.parse_args(arguments).lesson)
+
+
+def run_check(root, arguments, _times):
+    options = task_parser("check", "Compile what you wrote and say what is wrong.").parse_args(arguments)
+    return check.check(root, options.task, options.fetch)
+
+
+def run_watch(root, arguments, _times):
+    options = task_parser("watch", "Check every exercise file as soon as it is saved.").parse_args(arguments)
+    return check.watch(root, options.task, options.fetch)
+
+
+def run_hint(root, arguments, _times):
+    return learn.hint(root, task_parser("hint", "One hint more at each call.").parse_args(arguments).task)
+
+
+def run_solution(root, arguments, _times):
+    options = task_parser("solution", "Our code for a task.", yes=True).parse_args(arguments)
+    return learn.solution(root, options.task, options.yes)
+
+
+def run_diff(root, arguments, _times):
+    options = task_parser("diff", "Your code beside ours.", yes=True).parse_args(arguments)
+    return learn.diff(root, options.task, options.yes)
+
+
+def run_reset(root, arguments, _times):
+    parser = task_parser("reset", "Put a task back to how it was at the start. Asks, and keeps a copy.", yes=True)
+    parser.add_argument("--file", action="store_true", help="the task's whole file")
+    options = parser.parse_args(arguments)
+    return learn.reset(root, options.task, options.file, options.yes)
+
+
+def run_train(root, arguments, times):
+    fetch = "--fetch" in arguments
+    words = [word for word in arguments if word not in ("--mine", "--fetch")]
+    if "--mine" not in arguments:
+        raise Failure("./course train --mine trains with your own kernels. To train with the library's: "
+                      "build/default/bin/tinygpt train --help")
+    return mine.train(root, words, fetch, times)
+
+
+RUNNERS = {"list": run_list, "check": run_check, "watch": run_watch, "hint": run_hint, "solution": run_solution,
+           "diff": run_diff, "reset": run_reset, "train": run_train, "demo": run_demo, "test": run_test,
+           "doctor": run_doctor}
+
+
 def dispatch(root, arguments):
-    command, rest = (arguments[0], arguments[1:]) if arguments else ("help", [])
+    if not arguments:
+        return where(root)
+    command, rest = arguments[0], arguments[1:]
     if command in ("help", "--help", "-h"):
         return overview()
-    runners = {"demo": run_demo, "test": run_test, "doctor": run_doctor}
-    if command not in runners:
-        names = ", ".join(name for name, _ in COMMANDS)
-        raise Failure("There is no command '%s'. The commands: %s" % (command, names))
-    return runners[command](root, rest, Times())
+    if command not in RUNNERS:
+        near = difflib.get_close_matches(command, RUNNERS, 1)
+        raise Failure("There is no command '%s'%s. The commands: %s"
+                      % (command, " (did you mean %s?)" % near[0] if near else "", ", ".join(RUNNERS)))
+    return RUNNERS[command](root, rest, Times())
 
 
 def main(root, arguments):

@@ -1,7 +1,7 @@
 """`./course demo`: builds `tinygpt`, makes the stories, trains on them, and says what to try next."""
 import os
 
-from course import build, setup
+from course import build, lessons, setup
 from course.terminal import Failure, heading, paint, run_visible, say
 
 DATA = os.path.join("data", "tinytales")
@@ -68,3 +68,16 @@ def demo(root, fetch, restart, times):
     say_next(plan)
     times.show()
     return 0
+
+
+def lesson_demo(root, name, words, times):
+    """Runs the demo program of a lesson; without further words it lists its experiments."""
+    lesson = lessons.find_lesson(lessons.load(root), name)
+    if lesson is None or not os.path.exists(os.path.join(root, "lessons", lesson.name, "demo.cpp")):
+        raise Failure("There is no demo of '%s'. ./course demo alone trains a small GPT; ./course list shows the lessons."
+                      % name)
+    plan = build.make_plan(root, "default")
+    program = "lesson-%02d" % lesson.number
+    build.prepare(plan, (program,), times)
+    code, interrupted = run_visible([os.path.join(plan.folder, "bin", program)] + (words or ["--help"]), root)
+    return 130 if interrupted else code

@@ -1,0 +1,120 @@
+"""`./course train --mine`: a GPT trained with the learner's kernels, and the reference's where there are none yet."""
+import os
+import re
+import subprocess
+
+from course import build, grading, lessons, progress, stubs
+from course.terminal import Failure, heading, paint, run_visible, say
+
+PROGRAM = "tinygpt-mine"
+# What the learner's kernels are trained on where nothing else is asked for.
+DATA = os.path.join("data", "tinytales")
+DEFAULT = ["--preset", "demo", "--out", os.path.join("models", "mine"), "--overwrite"]
+
+
+def table_entries(root):
+    """Entries of the table of operators by the function that fills them: linear_forward -> [linear_forward]."""
+    entries = {}
+    for entry, function in re.findall(r"table\.(\w+) = (\w+);", stubs.read(root, "solutions/table.cpp")):
+        if not entry.endswith("_size"):
+            entries.setdefault(function, []).append(entry)
+    return entries
+
+
+def judge(plan, tools, entries, state):
+    """Compiles and grades every file with operators. Returns (objects, headers, functions that are right, remarks)."""
+    objects, headers, right, remarks = [], [], [], []
+    groups = {}
+    for task in lessons.all_tasks(lessons.load(plan.root)):
+        if task.device == "cpu" and task.symbol in entries and not task.solved:
+            groups.setdefault("%s/%s" % (task.lesson, task.file), []).append(task)
+    for exercise, tasks in groups.items():
+        written = [task for task in tasks if stubs.is_written(plan.root, task)]
+        if not written:
+            continue
+        outcome = grading.grade(plan, tools, exercise, [task.id for task in written], quiet=True)
+        if outcome.compile_errors:
+            remarks.append("exercises/%s does not compile: ./course check %s" % (exercise, written[0].id))
+            continue
+        good = []
+        for task in written:
+            verdict = outcome.verdicts[task.id]["verdict"]
+            progress.note_verdict(state, task, verdict)
+            if verdict == "passed":
+                good.append(task.symbol)
+            else:
+                remarks.append("your %s is not right yet: ./course check %s" % (task.symbol, task.id))
+        if good:
+            objects.append(os.path.join(grading.course_folder(plan), "mine", exercise) + ".o")
+            folder = os.path.dirname(exercise)
+            headers += ["exercises/%s/%s" % (folder, name)
+                        for name in sorted(os.listdir(os.path.join(plan.root, "exercises", folder)))
+                        if name.endswith(".h")]
+            right += good
+    return objects, sorted(set(headers)), right, remarks
+
+
+def write_table(path, headers, right, entries):
+    lines = ["// Written by ./course train --mine: the reference's table with the learner's kernels in it."]
+    lines += ['#include "%s"' % header for header in headers]
+    lines += ['#include "solutions/table.h"', '#include "tinygpt/cli/kernels.h"', "", "namespace tinygpt::cli {", "",
+              "std::vector<NamedOps> more_tables() {", "  Ops<float> ops = ref::ops();"]
+    lines += ["  ops.%s = mine::%s;" % (entry, function) for function in right for entry in entries[function]]
+    lines += ['  return {{"mine", ops}};', "}", "", "}  // namespace tinygpt::cli", ""]
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("\n".join(lines))
+
+
+def archive(plan, tools, objects, headers, right, entries):
+    """The library that tinygpt-mine links: the learner's objects, and the table that names them."""
+    folder = grading.course_folder(plan)
+    source, obj = os.path.join(folder, "mine_table.cpp"), os.path.join(folder, "mine_table.o")
+    library = os.path.join(folder, "libmine.a")
+    write_table(source, headers, right, entries)
+    words = tools.compiler_words("solutions/03-matmul/matmul.cpp")
+    for command in (words + ["-c", source, "-o", obj], ["ar", "rcs", library + ".new", obj] + objects):
+        if os.path.exists(library + ".new") and command[0] == "ar":
+            os.remove(library + ".new")
+        done = subprocess.run(command, cwd=plan.root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              universal_newlines=True)
+        if done.returncode != 0:
+            raise Failure("Your kernels cannot be linked:\n%s" % "\n".join(done.stdout.splitlines()[:12]), code=1)
+    os.replace(library + ".new", library)
+
+
+def whose(right, entries):
+    """Which kernels are the learner's."""
+    yours = sorted(entry for function in right for entry in entries[function])
+    total = sum(len(names) for names in entries.values())
+    say("%d of the %d kernels that train a GPT are yours%s" % (len(yours), total, ":" if yours else " so far."))
+    if yours:
+        say("  " + ", ".join(yours))
+    if len(yours) < total:
+        say(paint("The others are the reference's: the clear ones from solutions/.", "dim"))
+
+
+def train(root, words, fetch, times):
+    plan, tools = grading.prepare(root, fetch, times)
+    entries, state = table_entries(root), progress.load(root)
+    heading("Your kernels")
+    objects, headers, right, remarks = judge(plan, tools, entries, state)
+    progress.save(root, state)
+    for remark in remarks:
+        say(paint(remark, "warn"))
+    whose(right, entries)
+    if not right:
+        raise Failure("Write one first, such as linear_forward in lesson 03: ./course says what is next.", code=1)
+    archive(plan, tools, objects, headers, right, entries)
+    build.prepare(plan, (PROGRAM, "tinygpt"), times)
+    if not words:
+        words = DEFAULT
+        if not os.path.exists(os.path.join(root, DATA)):
+            run_visible([os.path.join(plan.folder, "bin", "tinygpt"), "data", "tinytales", "--out", DATA], root)
+    heading("The training")
+    command = [os.path.join(plan.folder, "bin", PROGRAM), "train", "--kernels", "mine"] + words
+    with times.stage("train"):
+        code, interrupted = run_visible(command, root)
+    if code == 0:
+        say("\nTrained by %d kernels of yours." % sum(len(entries[function]) for function in right))
+    times.show()
+    return 130 if interrupted else code
