@@ -89,6 +89,7 @@ TEST_CASE("settings and origin come back from a checkpoint as they were", "[chec
   s.documents = true;
   s.eval_every = 8;
   s.eval_tokens = 1'000'000'000'000;
+  s.last_eval_tokens = 999'999;
   s.eval_context = 5;
   GptConfig config = small_config();
   config.eos_token = 0;
@@ -106,7 +107,7 @@ TEST_CASE("settings and origin come back from a checkpoint as they were", "[chec
   CHECK((r.lr == s.lr && r.min_lr == s.min_lr && r.clip == s.clip));
   CHECK((r.beta1 == s.beta1 && r.beta2 == s.beta2 && r.weight_decay == s.weight_decay));
   CHECK((r.eval_every == s.eval_every && r.eval_tokens == s.eval_tokens));
-  CHECK(r.eval_context == s.eval_context);
+  CHECK((r.last_eval_tokens == s.last_eval_tokens && r.eval_context == s.eval_context));
   CHECK((info.origin.data == "data/x" && info.origin.corpus == "text 1"));
   CHECK((info.origin.kernels == "cpu" && info.origin.threads == 2));
   Trainer other = make_trainer(model, s);

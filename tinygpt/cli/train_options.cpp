@@ -52,6 +52,9 @@ void add_step_options(CLI::App& command, TrainSettings& s) {
   command.add_option("--eval-tokens", s.eval_tokens, "Tokens read by a validation on the way")
       ->capture_default_str();
   command
+      .add_option("--last-eval-tokens", s.last_eval_tokens, "Tokens read by the last validation")
+      ->capture_default_str();
+  command
       .add_option("--eval-context", s.eval_context,
                   "Tokens that a counted one has before it at least")
       ->capture_default_str();
@@ -202,6 +205,7 @@ void take_settings(const CLI::App& command, TrainOptions& o, const CheckpointInf
   });
   take_unless_given(command, "--eval-every", s.eval_every, was.eval_every);
   take_unless_given(command, "--eval-tokens", s.eval_tokens, was.eval_tokens);
+  take_unless_given(command, "--last-eval-tokens", s.last_eval_tokens, was.last_eval_tokens);
   take_unless_given(command, "--eval-context", s.eval_context, was.eval_context);
   take_unless_given(command, "--data", o.data, stored.origin.data);
   take_unless_given(command, "--device", o.kernels.device, stored.origin.device);

@@ -36,6 +36,7 @@ void for_each_setting(Settings& s, Visit&& visit) {
   visit("documents", s.documents);
   visit("eval_every", s.eval_every);
   visit("eval_tokens", s.eval_tokens);
+  visit("last_eval_tokens", s.last_eval_tokens);
   visit("eval_context", s.eval_context);
 }
 
@@ -55,6 +56,7 @@ void check_settings(const TrainSettings& s, const GptConfig& config) {
   check_range("--time", s.time, 1, config.context_length);
   check_range("--eval-every", s.eval_every, 1, 1e9);
   check_range("--eval-tokens", static_cast<double>(s.eval_tokens), 1, 1e12);
+  check_range("--last-eval-tokens", static_cast<double>(s.last_eval_tokens), 1, 1e12);
   check_range("--eval-context", s.eval_context, 0, s.time - 1);
   check(!s.documents || config.eos_token >= 0,
         "--documents: this corpus is one text without ends of documents");

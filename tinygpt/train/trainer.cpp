@@ -133,9 +133,8 @@ StepResult train_step(Trainer& trainer, const TokenFile& data) {
 }
 
 std::vector<std::int64_t> eval_starts(const Trainer& trainer, const TokenFile& data, bool last) {
-  constexpr std::int64_t kLastTokens = 1'000'000;
   const TrainSettings& s = trainer.settings;
-  const std::int64_t tokens = last ? std::max(16 * s.eval_tokens, kLastTokens) : s.eval_tokens;
+  const std::int64_t tokens = last ? s.last_eval_tokens : s.eval_tokens;
   return validation_starts(data, validation_plan(trainer),
                            std::max<std::int64_t>(tokens / s.time, 1));
 }

@@ -8,8 +8,12 @@ from course.terminal import Failure, heading, paint, run_visible, say
 
 PROGRAM = "tinygpt-mine"
 # What the learner's kernels are trained on where nothing else is asked for.
-DATA = os.path.join("data", "tinytales")
-DEFAULT = ["--preset", "demo", "--out", os.path.join("models", "mine"), "--overwrite"]
+DATA = os.path.join("data", "mine")
+CORPUS = ["data", "tinytales", "--stories", "4000", "--tokenizer", "char", "--out", DATA]
+DEFAULT = ["--data", DATA, "--out", os.path.join("models", "mine"), "--config", "nano-cpu", "--layers", "2",
+           "--heads", "4", "--width", "64", "--hidden", "256", "--batch", "4", "--steps", "3000", "--lr", "3e-3",
+           "--eval-every", "100", "--eval-tokens", "2000", "--last-eval-tokens", "10000", "--max-minutes", "3",
+           "--overwrite"]
 
 
 def table_entries(root):
@@ -109,12 +113,13 @@ def train(root, words, fetch, times):
     if not words:
         words = DEFAULT
         if not os.path.exists(os.path.join(root, DATA)):
-            run_visible([os.path.join(plan.folder, "bin", "tinygpt"), "data", "tinytales", "--out", DATA], root)
+            run_visible([os.path.join(plan.folder, "bin", "tinygpt")] + CORPUS, root)
     heading("The training")
     command = [os.path.join(plan.folder, "bin", PROGRAM), "train", "--kernels", "mine"] + words
     with times.stage("train"):
         code, interrupted = run_visible(command, root)
     if code == 0:
-        say("\nTrained by %d kernels of yours." % sum(len(entries[function]) for function in right))
+        count = sum(len(entries[function]) for function in right)
+        say("\nTrained with %d kernel%s of yours." % (count, "s" * (count != 1)))
     times.show()
     return 130 if interrupted else code
