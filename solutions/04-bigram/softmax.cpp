@@ -8,8 +8,11 @@
 
 namespace tinygpt::ref {
 
-// out[n, v] = exp(x[n, v] - max_v x[n]) / sum_v exp(x[n, v] - max_v x[n])
+// out[n, v] = exp(x[n, v]) / sum_w exp(x[n, w])
+//
+// out [N, V]: written; may be x itself. x [N, V]: any size of value, -inf too (probability 0).
 void softmax_forward(float* out, const float* x, int N, int V) {
+  // your code: 04.softmax_forward
   for (int n = 0; n < N; ++n) {
     const float* x_n = x + std::int64_t{n} * V;
     float* out_n = out + std::int64_t{n} * V;
@@ -22,6 +25,7 @@ void softmax_forward(float* out, const float* x, int N, int V) {
     }
     for (int v = 0; v < V; ++v) out_n[v] = static_cast<float>(out_n[v] / sum);
   }
+  // end of your code
 }
 
 // Differentiates out[v] = exp(x[v]) / sum_w exp(x[w]). Raising x[v] raises out[v], but it also
@@ -38,8 +42,11 @@ void softmax_backward(float* dx, const float* dout, const float* out, int N, int
 }
 
 // losses[n] = lse[n] - logits[n, targets[n]],  lse[n] = log sum_v exp(logits[n, v])
+//
+// losses, lse [N]: written. logits [N, V]. targets [N]: a class each, or kIgnoreTarget (loss 0).
 void cross_entropy_forward(float* losses, float* lse, const float* logits, const int* targets,
                            int N, int V) {
+  // your code: 04.cross_entropy_forward
   for (int n = 0; n < N; ++n) {
     const float* logits_n = logits + std::int64_t{n} * V;
     const float largest = *std::max_element(logits_n, logits_n + V);
@@ -51,13 +58,17 @@ void cross_entropy_forward(float* losses, float* lse, const float* logits, const
                     ? 0.0f
                     : static_cast<float>(std::log(sum)) - (logits_n[targets[n]] - largest);
   }
+  // end of your code
 }
 
 // Differentiates losses[n] = lse[n] - logits[n, target]. The first term's derivative by logits[v]
 // is the probability of v, the second's is 1 at the target: what the model said minus what was
-// right.
+// right, times scale.
+//
+// dlogits [N, V]: accumulates; where it is logits itself, it is replaced. Ignored rows add 0.
 void softmax_cross_entropy_backward(float* dlogits, const float* logits, const float* lse,
                                     const int* targets, int N, int V, float scale) {
+  // your code: 04.softmax_cross_entropy_backward
   const bool in_place = dlogits == logits;
   for (int n = 0; n < N; ++n) {
     const bool ignored = targets[n] == kIgnoreTarget;
@@ -69,6 +80,7 @@ void softmax_cross_entropy_backward(float* dlogits, const float* logits, const f
       dlogits[i] = in_place ? d : dlogits[i] + d;
     }
   }
+  // end of your code
 }
 
 }  // namespace tinygpt::ref

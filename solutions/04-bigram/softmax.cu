@@ -12,39 +12,49 @@
 namespace tinygpt::ref_cuda {
 namespace {
 
-// The largest of a row, to all threads of the block.
+// The largest of a row, to all threads of the block. (block_max: the largest of one value of each
+// thread, to all of them.)
 template <class Real>
 __device__ float row_max(const Real* x_n, int V) {
+  // your code on the device: 04.softmax_forward_cuda
   float largest = -INFINITY;
   for (int v = threadIdx.x; v < V; v += blockDim.x) largest = fmaxf(largest, to_float(x_n[v]));
   return block_max(largest);
+  // end of your code
 }
 
 // sum_v exp(x[v] - largest), to all threads of the block.
 template <class Real>
 __device__ float row_exp_sum(const Real* x_n, float largest, int V) {
+  // your code on the device: 04.softmax_forward_cuda
   float sum = 0.0f;
   for (int v = threadIdx.x; v < V; v += blockDim.x) sum += expf(to_float(x_n[v]) - largest);
   return block_sum(sum);
+  // end of your code
 }
 
 }  // namespace
 
-// out[n, v] = exp(x[n, v] - max_v x[n]) / sum_v exp(x[n, v] - max_v x[n])
+// out[n, v] = exp(x[n, v]) / sum_w exp(x[n, w]): block n has row n. to_float reads any Real as
+// float, store(to, value) writes it.
 template <class Real>
 __global__ void softmax_forward_kernel(Real* out, const Real* x, int V) {
+  // your code on the device: 04.softmax_forward_cuda
   const std::int64_t row = std::int64_t{blockIdx.x} * V;
   const float largest = row_max(x + row, V);
   const float sum = row_exp_sum(x + row, largest, V);
   for (int v = threadIdx.x; v < V; v += blockDim.x) {
     store(out + row + v, expf(to_float(x[row + v]) - largest) / sum);
   }
+  // end of your code
 }
 
 template <class Real>
 void softmax_forward(Real* out, const Real* x, int N, int V) {
   if (N == 0 || V == 0) return;
+  // your code: 04.softmax_forward_cuda
   softmax_forward_kernel<<<N, kThreads>>>(out, x, V);
+  // end of your code
   check_launch("softmax_forward");
 }
 

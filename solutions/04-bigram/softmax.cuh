@@ -6,6 +6,8 @@ namespace tinygpt::ref_cuda {
 // Contracts: tinygpt/ops/softmax.h and tinygpt/ops/cross_entropy.h.
 template <class Real>
 void softmax_forward(Real* out, const Real* x, int N, int V);
+// The same in one pass over x instead of two, for float.
+void softmax_online(float* out, const float* x, int N, int V);
 template <class Real>
 void softmax_backward(Real* dx, const Real* dout, const Real* out, int N, int V);
 template <class Real>

@@ -21,8 +21,10 @@
 namespace tinygpt::test {
 namespace {
 
-// As a float: a NaN that no arithmetic makes. As an int: an index far out of any range.
-constexpr std::uint32_t kBand = 0x7fd5beef;
+// As a float: a signalling NaN, which arithmetic turns into a quiet one, so that a value computed
+// from one band is seen in another. As an int: an index far out of any range. Each buffer has its
+// own, so that a copy from one band to another is seen, too.
+constexpr std::uint32_t kBand = 0x7f95be00;
 constexpr std::size_t kBandWords = 80;
 
 constexpr const char* kReadOnly = "input";
@@ -36,15 +38,17 @@ struct Sandbox::Block {
   std::size_t begin = 0, size = 0;
   std::uint32_t* device = nullptr;
   const char* kind = kWritable;
+  std::uint32_t band = kBand;
 
   std::span<std::uint32_t> data() { return {words.data() + begin, size}; }
   std::uint32_t* device_data() const { return device + begin; }
   std::size_t bytes() const { return words.size() * sizeof(std::uint32_t); }
 };
 
-Sandbox::Sandbox(const Implementation& implementation, std::string what)
-    : what_(what + " of " + implementation.name),
+Sandbox::Sandbox(const Implementation& implementation, std::string what, bool with_bands)
+    : what_(implementation.name.empty() ? what : what + " of " + implementation.name),
       memory_(implementation.memory),
+      with_bands_(with_bands),
       on_host_(memory_.allocate == host_memory().allocate) {}
 
 Sandbox::~Sandbox() {
@@ -57,10 +61,11 @@ Sandbox::~Sandbox() {
 Sandbox::Block& Sandbox::add(std::int64_t n) {
   check(n >= 0, [&] { return fmt::format("{}: a buffer of {} values", what_, n); });
   auto block = std::make_unique<Block>();
-  // Odd, and another one for each buffer: contracts promise no alignment but a float's.
-  block->begin = kBandWords + (2 * blocks_.size() + 1) % 16;
   block->size = static_cast<std::size_t>(n);
-  block->words.assign(block->begin + block->size + kBandWords, kBand);
+  block->band = kBand + static_cast<std::uint32_t>(blocks_.size() % 256);
+  // Odd, and another one for each buffer: contracts promise no alignment but a float's.
+  if (with_bands_) block->begin = kBandWords + (2 * blocks_.size() + 1) % 16;
+  block->words.assign(block->begin + block->size + (with_bands_ ? kBandWords : 0), block->band);
   block->device = static_cast<std::uint32_t*>(memory_.allocate(block->bytes()));
   blocks_.push_back(std::move(block));
   return *blocks_.back();
@@ -142,7 +147,8 @@ std::string Sandbox::damage() const {
       const bool inside = i >= block.begin && i < block.begin + block.size;
       if (now[i] == block.words[i] || (inside && block.kind == kWritable)) continue;
       const auto place = static_cast<std::int64_t>(i) - static_cast<std::int64_t>(block.begin);
-      return fmt::format("{}: argument {} ({} of {} values) was written at [{}], {}", what_, b + 1,
+      const std::string where = what_.empty() ? "" : what_ + ": ";
+      return fmt::format("{}argument {} ({} of {} values) was written at [{}], {}", where, b + 1,
                          block.kind, block.size, place,
                          inside ? "but it is an input" : "outside of its bounds");
     }

@@ -28,8 +28,8 @@ struct TrainSettings {
   bool documents = false;
 
   // These only decide what is measured.
-  int eval_every = 250;               // steps between validations
-  std::int64_t eval_tokens = 16'384;           // read by a validation on the way
+  int eval_every = 250;                       // steps between validations
+  std::int64_t eval_tokens = 16'384;          // read by a validation on the way
   std::int64_t last_eval_tokens = 1'000'000;  // and by the last one
   int eval_context = 0;  // tokens that a counted one has before it at least (unless documents)
 };

@@ -166,7 +166,7 @@ def run_grader(plan, program, tasks, profile=False, quiet=False):
         try:
             with open(path, encoding="utf-8", errors="replace") as file:
                 for line in file:
-                    verdict = json.loads(line)
+                    verdict = json.loads(line.replace(plan.root + os.sep, ""))
                     verdicts[verdict["task"]] = verdict
         except (OSError, ValueError):
             pass

@@ -85,3 +85,9 @@ def find_tasks(lessons, word):
     raise Failure("There is no lesson or task '%s'. Name a lesson (%s), or a task such as %s; ./course list shows all."
                   % (word, ", ".join(lesson.name for lesson in lessons) or "none exists yet",
                      tasks[0].id if tasks else "03.linear_forward"))
+
+
+def terms(root, lesson):
+    """What the lesson defines: term to meaning."""
+    with open(os.path.join(root, "lessons", lesson.name, "lesson.json"), encoding="utf-8") as file:
+        return json.load(file).get("terms", {})

@@ -15,12 +15,15 @@ namespace {
 bool all_close(const Values& actual, const Values& wanted, const Values& allowed) {
   if (actual.size() != wanted.size()) return false;
   for (std::size_t i = 0; i < actual.size(); ++i) {
-    if (!(std::abs(actual[i] - wanted[i]) <= 4 * allowed[i])) return false;
+    const bool close = std::abs(actual[i] - wanted[i]) <= 4 * allowed[i];
+    if (!close && actual[i] != wanted[i]) return false;  // infinities are equal, and not close
   }
   return true;
 }
 
-std::string number(double value) { return fmt::format("{:.7g}", value); }
+std::string number(double value) {
+  return std::isnan(value) ? "NaN" : fmt::format("{:.7g}", value);
+}
 
 std::string element(const std::string& name, std::size_t index, const Shape& shape) {
   return shape.empty() ? name : fmt::format("{}[{}]", name, test::coordinates(index, shape));
@@ -86,7 +89,7 @@ Sandbox& Exam::call(std::string text) {
   ++calls_;
   set_context(call_);
   const test::Implementation mine{.name = "", .ops = {}, .device = {}, .memory = memory_};
-  sandbox_ = std::make_unique<Sandbox>(mine, "");
+  sandbox_ = std::make_unique<Sandbox>(mine, "", memory_.allocate == host_memory().allocate);
   return *sandbox_;
 }
 
@@ -123,7 +126,8 @@ void Exam::judge(const std::string& name, const Values& actual, const Values& ex
         fmt::format(", and {} is furthest off: {}, expected {}", element(name, found.worst, shape),
                     number(actual[found.worst]), number(expected[found.worst]));
   }
-  const std::string general = pattern(name, answer);
+  // A mistake that is recognised explains more than a pattern does.
+  const std::string general = nudge.empty() ? pattern(name, answer) : "";
   if (!general.empty()) problem += "\n" + general;
   const std::string damage = sandbox_ ? sandbox_->damage() : "";
   if (!damage.empty()) problem += "\nAlso: " + damage;
