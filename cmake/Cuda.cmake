@@ -11,7 +11,7 @@ endif()
 
 # One world's namespaces. Only whole identifiers are renamed: include paths stand in quotes.
 function(tinygpt_world target world)
-  foreach(name ref_cuda cuda mine_cuda test_cuda)
+  foreach(name ref_cuda cuda mine_cuda test_cuda lesson_cuda)
     target_compile_definitions(${target} PRIVATE ${name}=${name}_${world})
   endforeach()
 endfunction()

@@ -27,7 +27,7 @@ constexpr std::array<Ready, 5> kReady = {{
      "A dimension may be 0 or 1: what is divided by?"},
     {SIGABRT, "crashed", "your code ended the program (abort)",
      "Often a container or the heap noticed a write out of its bounds."},
-    {SIGALRM, "timeout", "your code did not come back in 20 seconds",
+    {SIGALRM, "timeout", "your code did not come back in 10 seconds",
      "Does every loop end? Does its counter change, and by the right step?"},
 }};
 

@@ -11,6 +11,6 @@ void set_task(const std::string& id);
 void set_context(const std::string& call);
 
 // Seconds after which a task counts as never ending.
-constexpr unsigned kPatience = 20;
+constexpr unsigned kPatience = 10;
 
 }  // namespace tinygpt::lessons
