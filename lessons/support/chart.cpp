@@ -201,7 +201,8 @@ void print_bars(const std::vector<Bar>& bars, const std::string& unit) {
   for (const Bar& bar : bars) {
     const bool finite = std::isfinite(bar.value);
     const auto length = static_cast<std::size_t>(finite ? 36 * std::max(bar.value, 0.0) / most : 0);
-    fmt::print("  {:<{}}  {:>9.4g}  {}{}\n", bar.label, room, bar.value, std::string(length, '#'),
+    fmt::print("  {:<{}}  {:>9}  {}{}\n", bar.label, room,
+               finite ? fmt::format("{:.4g}", bar.value) : "-", std::string(length, '#'),
                bar.remark.empty() ? "" : " " + bar.remark);
   }
   fmt::print("  {:<{}}  {:>9}\n", "", room, unit);
