@@ -5,241 +5,246 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <filesystem>
 
+#include "lessons/support/axis.h"
+#include "lessons/support/picture.h"
 #include "tinygpt/core/error.h"
-#include "tinygpt/core/file.h"
 
 namespace tinygpt::lessons {
 namespace {
 
-constexpr double kWidth = 680, kHeight = 400, kLeft = 70, kRight = 540, kTop = 44, kBottom = 340;
-// Okabe and Ito's colours: colour-blind readers tell them apart, on white and on black.
-constexpr std::array kColours = {"#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"};
+constexpr double kWidth = 680, kHeight = 400, kLeft = 70, kTop = 44, kBottom = 340;
 
-const char* colour(std::size_t i) { return kColours[i % kColours.size()]; }
+Picture titled(double height, const std::string& title) {
+  Picture picture(kWidth, height, title);
+  picture.text(12, 22, title, Anchor::start, "ink", true);
+  return picture;
+}
 
-std::string escape(const std::string& text) {
-  std::string out;
-  for (const char c : text) {
-    if (c == '<') out += "&lt;";
-    else if (c == '>') out += "&gt;";
-    else if (c == '&') out += "&amp;";
-    else out += c;
+std::vector<double> coordinates(const std::vector<Series>& series, bool x) {
+  std::vector<double> out;
+  for (const Series& s : series) {
+    for (const auto& point : s.points) out.push_back(x ? point.first : point.second);
   }
   return out;
 }
 
-std::string text(double x, double y, const std::string& words, const char* anchor,
-                 const std::string& extra = "class=\"ink\"") {
-  return fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"{}\" {}>{}</text>\n", x, y,
-                     anchor, extra, escape(words));
-}
-
-void save(const std::string& path, const std::string& title, const std::string& body) {
-  const std::string head = fmt::format(
-      "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0} {1}\" width=\"{0}\" "
-      "height=\"{1}\"><style>text{{font:13px system-ui,sans-serif}}.ink{{fill:#1f2328}}"
-      ".dim{{fill:#59636e}}.line{{stroke:#8c959f;fill:none}}@media(prefers-color-scheme:dark){{"
-      ".ink{{fill:#e6edf3}}.dim{{fill:#9198a1}}}}</style>\n",
-      kWidth, kHeight);
-  const std::filesystem::path target(path);
-  if (target.has_parent_path()) std::filesystem::create_directories(target.parent_path());
-  write_file_atomically(
-      path, head + text(kLeft, 22, title, "start", "class=\"ink\" font-weight=\"600\"") + body +
-                "</svg>\n");
-  fmt::print("wrote {}\n", path);
-}
-
-// Maps one axis to a stretch of the page.
-struct Scale {
-  double low, high, from, to;
-  bool log;
-  double operator()(double value) const {
-    const double v = log ? std::log10(value) : value;
-    return from + (v - low) / (high > low ? high - low : 1) * (to - from);
+// From zero, unless the values are all far from it.
+bool wants_zero(const std::vector<double>& values) {
+  double low = INFINITY, high = -INFINITY;
+  for (const double v : values) {
+    if (std::isfinite(v)) low = std::min(low, v), high = std::max(high, v);
   }
+  return low > 0 && low < 0.5 * high;
+}
+
+void draw_axes(Picture& picture, const Scale& x, const Scale& y, const Axes& axes) {
+  for (const double tick : ticks_of(y)) {
+    picture.line(x.from, y(tick), x.to, y(tick), "line", 0.25);
+    picture.text(x.from - 8, y(tick) + 4, tick_label(tick), Anchor::end, "dim");
+  }
+  double used = -INFINITY;
+  for (const double tick : ticks_of(x, 8)) {
+    const std::string label = tick_label(tick);
+    const double half = text_width(label) / 2;
+    picture.line(x(tick), kBottom, x(tick), kBottom + 4);
+    if (x(tick) - half < used + 6) continue;
+    picture.text(x(tick), kBottom + 20, label, Anchor::middle, "dim");
+    used = x(tick) + half;
+  }
+  picture.line(x.from, kBottom, x.to, kBottom);
+  picture.text((x.from + x.to) / 2, kBottom + 44, axes.x, Anchor::middle);
+  picture.text(12, kTop, axes.y, Anchor::start, "dim");
+}
+
+// Labels at the right-hand ends of lines, moved apart where they would meet, and kept on the page.
+struct EndLabel {
+  double y;
+  std::string words, css;
 };
 
-Scale scale_of(const std::vector<Series>& series, bool is_x, const Axes& axes, double from,
-               double to) {
-  const bool log = is_x ? axes.log_x : axes.log_y;
-  double low = INFINITY, high = -INFINITY;
-  const auto take = [&](double value) {
-    const double v = log ? std::log10(value) : value;
-    if (std::isfinite(v)) low = std::min(low, v), high = std::max(high, v);
-  };
-  for (const Series& s : series) {
-    for (const auto& [x, y] : s.points) take(is_x ? x : y);
+void draw_end_labels(Picture& picture, double x, std::vector<EndLabel> labels) {
+  constexpr double kGap = 15;
+  std::ranges::sort(labels, {}, &EndLabel::y);
+  for (std::size_t i = 1; i < labels.size(); ++i) {
+    labels[i].y = std::max(labels[i].y, labels[i - 1].y + kGap);
   }
-  if (!is_x && !axes.reference_label.empty()) take(axes.reference);
-  check(low <= high, "a chart needs points");
-  if (!is_x && !log && low > 0 && low < 0.5 * high) low = 0;
-  const double margin = is_x ? 0 : 0.05 * (high - low);
-  return {low == 0 ? 0 : low - margin, high + margin, from, to, log};
+  double limit = kBottom + 8;
+  for (std::size_t i = labels.size(); i-- > 0; limit = labels[i].y - kGap) {
+    labels[i].y = std::min(labels[i].y, limit);
+  }
+  for (const EndLabel& label : labels) {
+    picture.text(x, label.y, label.words, Anchor::start, label.css, label.css != "dim");
+  }
 }
 
-std::vector<double> ticks_of(const Scale& scale) {
-  std::vector<double> ticks;
-  const double span = std::max(scale.high - scale.low, 1e-12);
-  if (scale.log) {
-    for (const double factor : {1.0, 2.0, 5.0}) {
-      for (double p = std::floor(scale.low); p <= scale.high; ++p) {
-        const double tick = factor * std::pow(10.0, p);
-        const bool inside =
-            std::log10(tick) >= scale.low - 1e-9 && std::log10(tick) <= scale.high + 1e-9;
-        if (inside && (factor == 1.0 || span < 2)) ticks.push_back(tick);
-      }
-    }
-    return ticks;
-  }
-  double step = std::pow(10.0, std::floor(std::log10(span / 5)));
-  if (span / step > 25) step *= 5;
-  else if (span / step > 10) step *= 2;
-  for (double tick = std::ceil(scale.low / step) * step; tick <= scale.high + 1e-9; tick += step) {
-    ticks.push_back(std::abs(tick) < 1e-12 ? 0 : tick);
-  }
-  return ticks;
+struct Box {
+  double left, top, right, bottom;
+};
+
+bool overlap(const Box& a, const Box& b) {
+  return a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
 }
 
-std::string axes_of(const Scale& x, const Scale& y, const Axes& axes) {
-  std::string out;
-  for (const double tick : ticks_of(y)) {
-    out += fmt::format("<path class=\"line\" stroke-opacity=\"0.25\" d=\"M{} {:.1f}H{}\"/>\n",
-                       kLeft, y(tick), kRight);
-    out += text(kLeft - 8, y(tick) + 4, fmt::format("{:g}", tick), "end", "class=\"dim\"");
+// Each label right of its point, else left, above or below it: wherever the page is still free.
+void draw_points(Picture& picture, const std::vector<LabelledPoint>& points, const Scale& x,
+                 const Scale& y) {
+  std::vector<Box> taken;
+  for (const LabelledPoint& p : points) {
+    const double cx = x(p.x), cy = y(p.y);
+    taken.push_back({cx - 4, cy - 4, cx + 4, cy + 4});
+    picture.circle(cx, cy, 4, series_class(static_cast<std::size_t>(p.group)));
   }
-  for (const double tick : ticks_of(x)) {
-    out += text(x(tick), kBottom + 20, fmt::format("{:g}", tick), "middle", "class=\"dim\"");
+  for (const LabelledPoint& p : points) {
+    if (p.label.empty()) continue;
+    const double w = text_width(p.label), cx = x(p.x), cy = y(p.y);
+    const std::array<Box, 4> places = {
+        Box{cx + 7, cy - 7, cx + 7 + w, cy + 8}, Box{cx - 7 - w, cy - 7, cx - 7, cy + 8},
+        Box{cx - w / 2, cy - 21, cx + w / 2, cy - 6}, Box{cx - w / 2, cy + 6, cx + w / 2, cy + 21}};
+    const auto free = [&](const Box& box) {
+      return box.left >= 0 && box.right <= kWidth && box.bottom <= kHeight &&
+             std::ranges::none_of(taken, [&](const Box& other) { return overlap(box, other); });
+    };
+    const auto found = std::ranges::find_if(places, free);
+    const Box& box = found == places.end() ? places[0] : *found;
+    taken.push_back(box);
+    picture.text(box.left, box.bottom - 4, p.label);
   }
-  out += fmt::format("<path class=\"line\" d=\"M{} {}H{}\"/>\n", kLeft, kBottom, kRight);
-  out += text((kLeft + kRight) / 2, kBottom + 44, axes.x, "middle");
-  out += text(8, kTop - 6, axes.y, "start", "class=\"dim\"");
-  if (!axes.reference_label.empty()) {
-    out += fmt::format("<path class=\"line\" stroke-dasharray=\"5 4\" d=\"M{} {:.1f}H{}\"/>\n",
-                       kLeft, y(axes.reference), kRight);
-    out += text(kRight + 8, y(axes.reference) + 4, axes.reference_label, "start", "class=\"dim\"");
+}
+
+std::vector<Series> as_series(const std::vector<LabelledPoint>& points) {
+  std::vector<Series> all(1);
+  for (const LabelledPoint& p : points) {
+    check(p.group >= 0, "a point's group must not be negative");
+    check(std::isfinite(p.x) && std::isfinite(p.y),
+          [&] { return fmt::format("the point '{}' has no place: ({}, {})", p.label, p.x, p.y); });
+    all[0].points.emplace_back(p.x, p.y);
   }
-  return out;
+  return all;
 }
 
 }  // namespace
 
 void write_line_chart(const std::string& path, const std::string& title,
                       const std::vector<Series>& series, const Axes& axes) {
-  const Scale x = scale_of(series, true, axes, kLeft, kRight);
-  const Scale y = scale_of(series, false, axes, kBottom, kTop + 10);
-  std::string body = axes_of(x, y, axes);
-  std::vector<double> used;
+  double room = axes.reference_label.empty() ? 0 : text_width(axes.reference_label);
+  for (const Series& s : series) room = std::max(room, 1.08 * text_width(s.label));  // bold
+  const double right = kWidth - std::clamp(room + 16, 40.0, 0.4 * kWidth);
+  std::vector<double> ys = coordinates(series, false);
+  if (!axes.reference_label.empty()) ys.push_back(axes.reference);
+  const Scale x = scale_around(coordinates(series, true), axes.log_x, false, 0, kLeft, right);
+  const Scale y = scale_around(ys, axes.log_y, wants_zero(ys), 0.05, kBottom, kTop + 16);
+  Picture picture = titled(kHeight, title);
+  draw_axes(picture, x, y, axes);
+  std::vector<EndLabel> labels;
+  if (!axes.reference_label.empty()) {
+    picture.line(kLeft, y(axes.reference), right, y(axes.reference), "line", 1, true);
+    labels.push_back({y(axes.reference) + 4, axes.reference_label, "dim"});
+  }
   for (std::size_t i = 0; i < series.size(); ++i) {
     std::string points;
+    double last = kBottom;
     for (const auto& [px, py] : series[i].points) {
-      if (std::isfinite(py)) points += fmt::format("{:.1f},{:.1f} ", x(px), y(py));
+      const double sx = x(px), sy = y(py);
+      if (!std::isfinite(sx) || !std::isfinite(sy)) continue;
+      points += fmt::format("{:.1f},{:.1f} ", sx, sy);
+      last = sy;
+      if (series[i].points.size() <= 30) picture.circle(sx, sy, 3, series_class(i));
     }
-    body +=
-        fmt::format("<polyline points=\"{}\" fill=\"none\" stroke=\"{}\" stroke-width=\"2\"/>\n",
-                    points, colour(i));
-    double at = y(series[i].points.back().second) + 4;
-    while (std::ranges::any_of(used, [&](double other) { return std::abs(other - at) < 15; })) {
-      at += 5;
-    }
-    used.push_back(at);
-    body += text(kRight + 8, at, series[i].label, "start",
-                 fmt::format("fill=\"{}\" font-weight=\"600\"", colour(i)));
+    picture.polyline(points, series_class(i));
+    labels.push_back({last + 4, series[i].label, series_class(i)});
   }
-  save(path, title, body);
+  draw_end_labels(picture, right + 8, labels);
+  picture.save(path);
 }
 
 void write_map(const std::string& path, const std::string& title,
                const std::vector<LabelledPoint>& points) {
-  std::vector<Series> all(1);
-  for (const LabelledPoint& p : points) all[0].points.emplace_back(p.x, p.y);
-  Scale x = scale_of(all, true, {}, 40, kWidth - 110);
-  Scale y = scale_of(all, false, {}, kHeight - 20, kTop + 10);
-  std::string body;
-  for (const LabelledPoint& p : points) {
-    const char* c = colour(static_cast<std::size_t>(p.group));
-    body += fmt::format("<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"4\" fill=\"{}\"/>\n", x(p.x),
-                        y(p.y), c);
-    body += text(x(p.x) + 7, y(p.y) + 4, p.label, "start");
+  const std::vector<Series> all = as_series(points);
+  const Scale x = scale_around(coordinates(all, true), false, false, 0.02, 20, kWidth - 100);
+  const Scale y = scale_around(coordinates(all, false), false, false, 0.02, kHeight - 20, kTop + 8);
+  Picture picture = titled(kHeight, title);
+  draw_points(picture, points, x, y);
+  picture.save(path);
+}
+
+void write_scatter(const std::string& path, const std::string& title,
+                   const std::vector<LabelledPoint>& points, const Axes& axes) {
+  const std::vector<Series> all = as_series(points);
+  std::vector<double> ys = coordinates(all, false);
+  if (!axes.reference_label.empty()) ys.push_back(axes.reference);
+  const Scale x = scale_around(coordinates(all, true), axes.log_x, false, 0.04, kLeft, 590);
+  const Scale y = scale_around(ys, axes.log_y, wants_zero(ys), 0.05, kBottom, kTop + 16);
+  Picture picture = titled(kHeight, title);
+  draw_axes(picture, x, y, axes);
+  if (!axes.reference_label.empty()) {
+    picture.line(kLeft, y(axes.reference), 590, y(axes.reference), "line", 1, true);
+    picture.text(598, y(axes.reference) + 4, axes.reference_label, Anchor::start, "dim");
   }
-  save(path, title, body);
+  draw_points(picture, points, x, y);
+  picture.save(path);
 }
 
 void write_heat_map(const std::string& path, const std::string& title,
                     const std::vector<std::string>& rows, const std::vector<std::string>& columns,
                     const std::vector<double>& values) {
-  check(values.size() == rows.size() * columns.size(), "a heat map needs a value for each cell");
-  const double w = (kWidth - kLeft - 20) / static_cast<double>(columns.size());
-  const double h = (kHeight - kTop - 40) / static_cast<double>(rows.size());
-  const double largest = std::max(*std::ranges::max_element(values), 1e-12);
-  std::string body;
+  check(!values.empty() && values.size() == rows.size() * columns.size(),
+        "a heat map needs a value for each cell");
+  double left = 20, largest = 1e-300, wide = 0;
+  for (const std::string& row : rows) left = std::max(left, text_width(row) + 20);
+  for (const std::string& column : columns) wide = std::max(wide, text_width(column));
+  for (const double v : values) {
+    if (std::isfinite(v)) largest = std::max(largest, std::abs(v));
+  }
+  const double w = std::min((kWidth - left - 20) / static_cast<double>(columns.size()), 80.0);
+  const double h = std::min((kHeight - kTop - 40) / static_cast<double>(rows.size()), 40.0);
+  Picture picture = titled(kTop + 40 + h * static_cast<double>(rows.size()), title);
+  const auto at_x = [&](std::size_t c) { return left + w * static_cast<double>(c); };
+  const auto at_y = [&](std::size_t r) { return kTop + 20 + h * static_cast<double>(r); };
   for (std::size_t i = 0; i < values.size(); ++i) {
-    const double cx = kLeft + w * static_cast<double>(i % columns.size());
-    const double cy = kTop + 20 + h * static_cast<double>(i / columns.size());
-    body += fmt::format(
-        "<rect x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"{:.1f}\" fill=\"#0072b2\" "
-        "fill-opacity=\"{:.3f}\"/>\n",
-        cx, cy, w, h, std::sqrt(std::max(values[i], 0.0) / largest));
-  }
-  for (std::size_t c = 0; c < columns.size(); ++c) {
-    body += text(kLeft + w * (static_cast<double>(c) + 0.5), kTop + 14, columns[c], "middle");
-  }
-  for (std::size_t r = 0; r < rows.size(); ++r) {
-    body += text(kLeft - 8, kTop + 24 + h * (static_cast<double>(r) + 0.5), rows[r], "end");
-  }
-  save(path, title, body);
-}
-
-void print_bars(const std::vector<Bar>& bars, const std::string& unit) {
-  std::size_t room = 0;
-  double most = 1e-300;
-  for (const Bar& bar : bars) {
-    room = std::max(room, bar.label.size());
-    if (std::isfinite(bar.value)) most = std::max(most, bar.value);
-  }
-  for (const Bar& bar : bars) {
-    const bool finite = std::isfinite(bar.value);
-    const auto length = static_cast<std::size_t>(finite ? 36 * std::max(bar.value, 0.0) / most : 0);
-    fmt::print("  {:<{}}  {:>9}  {}{}\n", bar.label, room,
-               finite ? fmt::format("{:.4g}", bar.value) : "-", std::string(length, '#'),
-               bar.remark.empty() ? "" : " " + bar.remark);
-  }
-  fmt::print("  {:<{}}  {:>9}\n", "", room, unit);
-}
-
-void print_lines(const std::vector<Series>& series, const Axes& axes) {
-  constexpr int kColumns = 60, kRows = 14;
-  const Scale x = scale_of(series, true, axes, 0, kColumns - 1);
-  const Scale y = scale_of(series, false, axes, kRows - 1, 0);
-  std::vector<std::string> grid(kRows, std::string(kColumns, ' '));
-  for (std::size_t i = 0; i < series.size(); ++i) {
-    for (const auto& [px, py] : series[i].points) {
-      if (!std::isfinite(py)) continue;
-      char& cell = grid[static_cast<std::size_t>(std::lround(y(py)))]
-                       [static_cast<std::size_t>(std::lround(x(px)))];
-      cell = cell == ' ' ? static_cast<char>('a' + i) : '*';  // * where several meet
+    const double cx = at_x(i % columns.size()), cy = at_y(i / columns.size());
+    if (!std::isfinite(values[i])) {
+      picture.text(cx + w / 2, cy + h / 2 + 4, "-", Anchor::middle, "dim");
+      continue;
+    }
+    // Never quite opaque: numbers stay readable on it in both themes. The root lifts small values.
+    const double strength = 0.7 * std::sqrt(std::abs(values[i]) / largest);
+    picture.rect(cx, cy, w - 1, h - 1, values[i] < 0 ? "s1" : "s0", strength);
+    if (w >= 44 && h >= 18) {
+      picture.text(cx + w / 2, cy + h / 2 + 4, fmt::format("{:.2g}", values[i]), Anchor::middle);
     }
   }
-  fmt::print("  {}\n", axes.y);
-  const auto value_at = [&](double share) {
-    const double v = y.low + share * (y.high - y.low);
-    return y.log ? std::pow(10.0, v) : v;
-  };
-  for (int r = 0; r < kRows; ++r) {
-    const bool labelled = r == 0 || r == kRows - 1 || r == kRows / 2;
-    const double share = 1 - static_cast<double>(r) / (kRows - 1);
-    fmt::print("  {:>9} |{}\n", labelled ? fmt::format("{:.4g}", value_at(share)) : "",
-               grid[static_cast<std::size_t>(r)]);
+  const std::size_t every = wide <= w ? 1 : static_cast<std::size_t>(std::ceil((wide + 4) / w));
+  for (std::size_t c = 0; c < columns.size(); c += every) {
+    picture.text(at_x(c) + w / 2, kTop + 14, columns[c], Anchor::middle);
   }
-  const double x_low = x.log ? std::pow(10.0, x.low) : x.low;
-  const double x_high = x.log ? std::pow(10.0, x.high) : x.high;
-  fmt::print("  {:>9} +{}\n  {:>9}  {:<{}}{:>9.4g}\n", "", std::string(kColumns, '-'), "",
-             fmt::format("{:.4g}", x_low), kColumns - 9, x_high);
-  fmt::print("  {:>9}  {}\n", "", axes.x);
-  for (std::size_t i = 0; i < series.size(); ++i) {
-    fmt::print("  {:>9}  {} {}\n", "", static_cast<char>('a' + i), series[i].label);
+  for (std::size_t r = 0; r < rows.size(); ++r) {
+    picture.text(left - 8, at_y(r) + h / 2 + 4, rows[r], Anchor::end);
   }
+  picture.save(path);
+}
+
+void write_bar_chart(const std::string& path, const std::string& title,
+                     const std::vector<Bar>& bars, const std::string& unit) {
+  check(!bars.empty(), "a chart needs bars");
+  double left = 20, room = 0, most = 1e-300;
+  for (const Bar& bar : bars) {
+    left = std::max(left, text_width(bar.label) + 24);
+    room = std::max(room, text_width(fmt::format("{:.4g} {}", bar.value, bar.remark)) + 12);
+    if (std::isfinite(bar.value)) most = std::max(most, bar.value);
+  }
+  Picture picture = titled(kTop + 26 * static_cast<double>(bars.size()) + 32, title);
+  for (std::size_t i = 0; i < bars.size(); ++i) {
+    const double y = kTop + 26 * static_cast<double>(i);
+    const double share = std::isfinite(bars[i].value) ? std::max(bars[i].value, 0.0) / most : 0;
+    const double length = share * std::max(kWidth - left - room, 60.0);
+    picture.text(left - 8, y + 14, bars[i].label, Anchor::end);
+    picture.rect(left, y, std::max(length, 1.0), 18, "s0");
+    picture.text(left + length + 6, y + 14,
+                 fmt::format("{:.4g} {}", bars[i].value, bars[i].remark));
+  }
+  picture.text(left, kTop + 26 * static_cast<double>(bars.size()) + 16, unit, Anchor::start, "dim");
+  picture.save(path);
 }
 
 }  // namespace tinygpt::lessons

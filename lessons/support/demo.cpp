@@ -1,8 +1,10 @@
 #include "lessons/support/demo.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <charconv>
 #include <cstdio>
 #include <exception>
@@ -48,6 +50,14 @@ int run_demo(int argc, char** argv, const std::string& about, std::vector<Experi
     fmt::print(stderr, "{}: {}\n", argv[0], error.what());
     return 2;
   }
+}
+
+void show_progress(const std::string& what, std::int64_t done, std::int64_t total) {
+  if (isatty(STDERR_FILENO) == 0) return;
+  const std::int64_t step = std::max<std::int64_t>(total / 200, 1);
+  if (done >= total) fmt::print(stderr, "\r\x1b[K");
+  else if (done % step == 0) fmt::print(stderr, "\r\x1b[K  {}  {} of {}", what, done, total);
+  std::fflush(stderr);
 }
 
 Stories make_stories(int count, unsigned seed) {

@@ -1,6 +1,7 @@
 // What the lessons' programs share: subcommands, and one line for an error.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <vector>
@@ -25,6 +26,10 @@ double as_number(const std::vector<Option>& options, const std::string& name);
 
 // The main function of a lesson's program. Charts go to lessons-out/ unless a path is given.
 int run_demo(int argc, char** argv, const std::string& about, std::vector<Experiment> experiments);
+
+// "  training  120 of 500" on standard error, once in a while, where that is a terminal; gone when
+// done == total. Nothing of it reaches what a README quotes.
+void show_progress(const std::string& what, std::int64_t done, std::int64_t total);
 
 // The tinytales corpus drawn in memory: the same stories for the same seed.
 struct Stories {

@@ -8,7 +8,11 @@ from course import stubs
 
 DIRECTIVE = re.compile(r"^<!-- (snippet|run|measured): (.+?) -->$")
 MARK = re.compile(r"^\s*// (your code( on the device)?: \d\d\.\w+|end of your code|snippet: [\w-]+|end of snippet)$")
-SECONDS = 10  # what a quoted command may take
+SECONDS = 10  # what a quoted command may take on an idle machine; six times that on a busy one
+# The sections of a lesson, in order: words of their headings. A lesson without a backward pass leaves that out.
+SECTIONS = ("question", "where we are", "worked example", "shapes", "equation", "naive code", "exercise", "backward",
+            "cuda", "experiment", "pitfalls", "recap")
+OPTIONAL = ("backward", "cuda")
 WORDS = (900, 1500)
 
 
@@ -70,12 +74,27 @@ def snippet(root, words):
     return dedent(found)
 
 
-def run(root, programs, words):
-    """What a command prints. `course` is the script, anything else a program of the build."""
-    parts = words.split()
-    program = os.path.join(root, "course") if parts[0] == "course" else os.path.join(programs, parts[0])
+def find_program(root, programs, words):
+    """`course` is the script, anything else a program of the build."""
+    name = words.split()[0]
+    program = os.path.join(root, "course") if name == "course" else os.path.join(programs, name)
     if not os.path.exists(program):
         raise Stale("%s: there is no program %s; build it first" % (words, program))
+    return program
+
+
+def check_command(root, programs, words):
+    """That a command which measures exists: its program, and the word behind it."""
+    program, parts = find_program(root, programs, words), words.split()
+    done = subprocess.run([program] + parts[1:2] + ["--help"], cwd=root, stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True)
+    if done.returncode != 0:
+        raise Stale("%s: there is no such command:\n%s" % (words, done.stdout[-600:]))
+
+
+def run(root, programs, words):
+    """What a command prints."""
+    program, parts = find_program(root, programs, words), words.split()
     environment = dict(os.environ, NO_COLOR="1", COLUMNS="100", OMP_WAIT_POLICY="passive")
     try:
         done = subprocess.run([program] + parts[1:], cwd=root, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -107,6 +126,7 @@ def refreshed(root, programs, text, measured=False):
         elif kind == "run" or measured:
             body = run(root, programs, words)
         else:
+            check_command(root, programs, words)
             body = lines[number + 1:end]
         out += [lines[number]] + body + ["```"]
         number = end + 1
@@ -144,6 +164,21 @@ def unproved_numbers(text):
         for value in re.findall(r"(?<![\w./-])-?\d+\.\d+(?![\w.])", re.sub(r"\]\([^)]*\)|<!--.*?-->", "", rest)):
             if not re.search(r"(?<![\d.])%s(?!\d)" % re.escape(value.lstrip("-")), shown):
                 yield value
+
+
+def section_problems(path, text):
+    """Sections that are missing or stand in another place than in every other lesson."""
+    headings = [heading.lower() for heading, _ in sections(text)]
+    last = -1
+    for words in SECTIONS:
+        at = next((i for i, heading in enumerate(headings) if words in heading), None)
+        if at is None:
+            if words not in OPTIONAL:
+                yield "%s has no section on: %s" % (path, words)
+            continue
+        if at < last:
+            yield "%s: the section '%s' comes too late" % (path, headings[last])
+        last = max(at, last)
 
 
 def anchors(text):
@@ -190,6 +225,7 @@ def lesson_problems(root, lesson):
         yield "%s says 'simply' or 'just'" % path
     for value in unproved_numbers(text):
         yield "%s: %s of the worked example is in no output of it" % (path, value)
+    yield from section_problems(path, text)
     yield from link_problems(root, path, text)
     yield from figure_problems(root, lesson)
     with open(os.path.join(root, "lessons", lesson, "lesson.json"), encoding="utf-8") as file:
