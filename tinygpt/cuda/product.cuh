@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "tinygpt/cuda/register_tiles.cuh"
+#include "tinygpt/cuda/tensor_tiles.cuh"
 
 namespace tinygpt::cuda {
 
@@ -70,6 +71,17 @@ void launch_register_tiles(dim3 grid, Operand<Real> a, Operand<Real> b, Finish f
 
 template <int kSize, Inner kA, Inner kB, class Real, class Finish>
 void launch_tiles(dim3 grid, Operand<Real> a, Operand<Real> b, Finish finish, Split split) {
+  if constexpr (sizeof(Real) == 2) {
+    if (has_tensor_code(tensor_tiles_kernel<kSize, kA, kB, true, Finish>)) {
+      constexpr int kThreads = kTensorThreads<kSize>;
+      if (aligned<kA>(a, 16) && aligned<kB>(b, 16)) {
+        tensor_tiles_kernel<kSize, kA, kB, true><<<grid, kThreads>>>(a, b, finish, split);
+      } else {
+        tensor_tiles_kernel<kSize, kA, kB, false><<<grid, kThreads>>>(a, b, finish, split);
+      }
+      return;
+    }
+  }
   launch_register_tiles<kSize, kA, kB>(grid, a, b, finish, split);
 }
 
