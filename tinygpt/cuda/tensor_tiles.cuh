@@ -40,11 +40,13 @@ __device__ void start_tile(uint4* tile, const Operand<__nv_bfloat16>& a, int row
       const bool inside = row < a.rows && k < k_end;
       simt::cp_async<16>(place, inside ? address<kInner>(a, row, k) : a.data, inside);
     } else {
-      __nv_bfloat16* values = reinterpret_cast<__nv_bfloat16*>(place);
+      __align__(16) __nv_bfloat16 values[kChunk];
+#pragma unroll
       for (int j = 0; j < kChunk; ++j) {
         const int dr = kInner == Inner::k ? 0 : j, dk = kInner == Inner::k ? j : 0;
         values[j] = value_or_zero<kInner>(a, row + dr, k + dk, k_end);
       }
+      *place = *reinterpret_cast<const uint4*>(values);
     }
   }
 }
