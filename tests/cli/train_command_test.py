@@ -303,7 +303,7 @@ class TrainCommandTest(ProgramTest):
         self.succeed(*self.words(*few, out="cpu"))
         self.succeed(*self.words(*few, "--checkpoint-every", 2, "--device", "emulated", out="gpu"))
         start = self.lines("gpu", "log.jsonl")[0]
-        self.assertEqual((start["device"], start["kernels"]), ("emulated", "ref_cuda"))
+        self.assertEqual((start["device"], start["kernels"]), ("emulated", "cuda"))
         self.assertIn(self.lines("cpu", "log.jsonl")[0]["device"], ("cpu", "cuda"))  # what auto takes
         for expected, found in zip(self.losses("cpu"), self.losses("gpu")):
             self.assertEqual(expected[0], found[0])

@@ -4,6 +4,7 @@
 
 #include "solutions/table.cuh"
 #include "tinygpt/core/random.h"
+#include "tinygpt/cuda/table.cuh"
 #include "tinygpt/simt/cuda.h"
 
 namespace tinygpt::test_cuda {
@@ -72,18 +73,25 @@ constexpr int N = 13, C = 37, OC = 41, V = 67;
 constexpr std::int64_t kCount = std::int64_t{N} * C;
 
 template <class Real>
-void linear(Results& r, const Ops<Real>& ops, const Memory& memory) {
+void linear(Results& r, const Ops<Real>& ops, const Memory& memory, int N, int C, int OC) {
   Buffers b(memory);
-  const Real *x = b.put<Real>(random_floats(kCount, 1)), *w = b.put<Real>(random_floats(OC * C, 2));
-  const Real *bias = b.put<Real>(random_floats(OC, 3)), *d = b.put<Real>(random_floats(N * OC, 4));
-  Real *out = b.put<Real>(Floats(N * OC)), *dx = b.put<Real>(random_floats(kCount, 5));
-  float *dw = b.put<float>(random_floats(OC * C, 6)), *db = b.put<float>(random_floats(OC, 7));
-  ops.linear_forward(out, x, w, bias, nullptr, N, C, OC);
-  ops.linear_backward(dx, dw, db, d, x, w, nullptr, N, C, OC);
-  r.push_back({"linear_forward", b.get(out, N * OC)});
-  r.push_back({"linear_backward, dx", b.get(dx, kCount)});
-  r.push_back({"linear_backward, dweight", b.get(dw, OC * C)});
-  r.push_back({"linear_backward, dbias", b.get(db, OC)});
+  const std::int64_t in = std::int64_t{N} * C, out_size = std::int64_t{N} * OC;
+  const std::int64_t weights = std::int64_t{OC} * C;
+  const Real *x = b.put<Real>(random_floats(in, 1)), *w = b.put<Real>(random_floats(weights, 2));
+  const Real *bias = b.put<Real>(random_floats(OC, 3)),
+             *d = b.put<Real>(random_floats(out_size, 4));
+  Real *out = b.put<Real>(random_floats(out_size, 8)), *dx = b.put<Real>(random_floats(in, 5));
+  float *dw = b.put<float>(random_floats(weights, 6)), *db = b.put<float>(random_floats(OC, 7));
+  const auto scratch_size = static_cast<std::size_t>(ops.linear_scratch_size(N, C, OC));
+  float* scratch = b.put<float>(Floats(scratch_size + 1));
+  ops.linear_forward(out, x, w, bias, scratch, N, C, OC);
+  ops.linear_backward(dx, dw, db, d, x, w, scratch, N, C, OC);
+  const std::string shape =
+      " " + std::to_string(N) + " x " + std::to_string(C) + " x " + std::to_string(OC);
+  r.push_back({"linear_forward" + shape, b.get(out, out_size)});
+  r.push_back({"linear_backward, dx" + shape, b.get(dx, in)});
+  r.push_back({"linear_backward, dweight" + shape, b.get(dw, weights)});
+  r.push_back({"linear_backward, dbias" + shape, b.get(db, OC)});
 }
 
 template <class Real>
@@ -189,10 +197,13 @@ void optimizer(Results& r, const Ops<Real>& ops, const Memory& memory) {
 }
 
 template <class Real>
-Results all(const Memory& memory) {
-  const Ops<Real> ops = ref_cuda::ops_of<Real>();
+Results all(const Memory& memory, bool fast) {
+  const Ops<Real> ops = fast ? cuda::ops_of<Real>() : ref_cuda::ops_of<Real>();
   Results r;
-  linear(r, ops, memory);
+  linear(r, ops, memory, N, C, OC);
+  linear(r, ops, memory, 1, 1, 1);
+  linear(r, ops, memory, 72, 40, 136);  // rows of whole 16 bytes, and a tile and its tail
+  linear(r, ops, memory, 24, 520, 16);  // deep enough for the fast table to split the sum
   norms(r, ops, memory);
   attention(r, ops, memory);
   elementwise(r, ops, memory);
@@ -203,8 +214,8 @@ Results all(const Memory& memory) {
 
 }  // namespace
 
-std::vector<Outcome> bf16_beside_float(const Memory& memory) {
-  const Results in_float = all<float>(memory), in_bf16 = all<__nv_bfloat16>(memory);
+std::vector<Outcome> bf16_beside_float(const Memory& memory, bool fast) {
+  const Results in_float = all<float>(memory, fast), in_bf16 = all<__nv_bfloat16>(memory, fast);
   std::vector<Outcome> outcomes;
   for (std::size_t i = 0; i < in_float.size(); ++i) {
     outcomes.push_back({in_float[i].what, in_float[i].values, in_bf16[i].values});

@@ -14,7 +14,8 @@ struct Outcome {
   std::vector<float> in_float, in_bf16;  // from the same inputs, which bf16 holds exactly
 };
 
-// Every operator of the table whose arithmetic has to convert.
-std::vector<Outcome> bf16_beside_float(const Memory& memory);
+// Every operator of the table whose arithmetic has to convert: the reference's, or the fast
+// table's.
+std::vector<Outcome> bf16_beside_float(const Memory& memory, bool fast);
 
 }  // namespace tinygpt::test_cuda

@@ -13,9 +13,10 @@ using namespace tinygpt::test;
 // of bf16's eight bits. (An accumulator is rounded once, when the sum is stored.)
 TEST_CASE("operators with bf16 in memory compute in float and round once", "[bf16]") {
   constexpr double kHalfUnit = 0x1.0p-8;
+  const bool fast = GENERATE(false, true);
   int rounded = 0;
   for (const auto& [what, in_float, in_bf16] :
-       tinygpt::test_cuda::bf16_beside_float(tinygpt::simt::emulated_memory())) {
+       tinygpt::test_cuda::bf16_beside_float(tinygpt::simt::emulated_memory(), fast)) {
     const Values expected(in_float.begin(), in_float.end());
     Values magnitudes;
     for (const double e : expected) magnitudes.push_back(std::abs(e) + 1e-4);

@@ -3,6 +3,7 @@
 #include "solutions/table.h"
 #include "solutions/table_cuda.h"
 #include "tinygpt/cpu/table.h"
+#include "tinygpt/cuda/table.h"
 #include "tinygpt/simt/memory.h"
 
 namespace tinygpt::test {
@@ -14,6 +15,7 @@ std::string gpu_problem() { return ref_cuda::unusable(); }
 void add_gpu(std::vector<Implementation>& all) {
   if (!gpu_problem().empty()) return;
   all.push_back({"ref_cuda (gpu)", ref_cuda::ops(), Device::gpu, simt::gpu_memory()});
+  all.push_back({"cuda (gpu)", cuda::ops(), Device::gpu, simt::gpu_memory()});
 }
 #else
 std::string gpu_problem() { return "this build is without the CUDA toolkit"; }
@@ -40,6 +42,10 @@ std::vector<Implementation> implementations() {
                    .ops = ref_cuda_emulated::ops(),
                    .device = Device::emulated,
                    .memory = simt::emulated_memory()});
+    all.push_back({.name = "cuda (emulated)",
+                   .ops = cuda_emulated::ops(),
+                   .device = Device::emulated,
+                   .memory = simt::emulated_memory()});
   }
   add_gpu(all);
   return all;
@@ -49,9 +55,11 @@ std::vector<Skipped> skipped_implementations() {
   std::vector<Skipped> all;
   if (const std::string problem = emulator_problem(); !problem.empty()) {
     all.push_back({"ref_cuda (emulated)", problem});
+    all.push_back({"cuda (emulated)", problem});
   }
   if (const std::string problem = gpu_problem(); !problem.empty()) {
     all.push_back({"ref_cuda (gpu)", problem});
+    all.push_back({"cuda (gpu)", problem});
   }
   return all;
 }

@@ -7,6 +7,7 @@
 #include "solutions/table_cuda.h"
 #include "tinygpt/core/error.h"
 #include "tinygpt/cpu/table.h"
+#include "tinygpt/cuda/table.h"
 #include "tinygpt/simt/memory.h"
 
 namespace tinygpt::cli {
@@ -21,7 +22,9 @@ struct Device {
 
 #if defined(TINYGPT_HAS_CUDA)
 std::string gpu_problem() { return ref_cuda::unusable(); }
-Device gpu() { return {"cuda", {{"ref_cuda", ref_cuda::ops()}}, simt::gpu_memory()}; }
+Device gpu() {
+  return {"cuda", {{"cuda", cuda::ops()}, {"ref_cuda", ref_cuda::ops()}}, simt::gpu_memory()};
+}
 #else
 std::string gpu_problem() { return "this program was built without the CUDA toolkit"; }
 Device gpu() { return {}; }
@@ -34,7 +37,9 @@ Device make_device(const std::string& name) {
     return device;
   }
   if (name == "emulated") {
-    return {name, {{"ref_cuda", ref_cuda_emulated::ops()}}, simt::emulated_memory()};
+    return {name,
+            {{"cuda", cuda_emulated::ops()}, {"ref_cuda", ref_cuda_emulated::ops()}},
+            simt::emulated_memory()};
   }
   check(name == "cuda", [&] {
     return fmt::format("--device: there is no '{}'; there are: auto, cpu, cuda, emulated", name);
@@ -59,9 +64,10 @@ std::string automatic_device(const std::string& kernels) {
 }  // namespace
 
 void add_kernel_options(CLI::App& command, KernelChoice& choice) {
-  command.add_option("--kernels", choice.kernels,
-                     "On the cpu: cpu (fast), ref (clear), or a mixture such as cpu,softmax=ref; "
-                     "on cuda and emulated: ref_cuda (default: the device's fastest)");
+  command.add_option(
+      "--kernels", choice.kernels,
+      "On the cpu: cpu (fast), ref (clear), or a mixture such as cpu,softmax=ref; "
+      "on cuda and emulated: cuda (fast) or ref_cuda (clear) (default: the device's fastest)");
   command.add_option("--threads", choice.threads, "Threads (default: one for each processor)");
   command
       .add_option("--device", choice.device,

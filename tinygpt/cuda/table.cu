@@ -1,0 +1,26 @@
+#include "tinygpt/cuda/table.cuh"
+
+#include "solutions/table.cuh"
+#include "tinygpt/cuda/linear.cuh"
+#include "tinygpt/cuda/table.h"
+#include "tinygpt/simt/cuda.h"
+
+namespace tinygpt::cuda {
+
+// The reference's kernels, but where there is a faster one.
+template <class Real>
+Ops<Real> ops_of() {
+  Ops<Real> table = ref_cuda::ops_of<Real>();
+  table.linear_forward = linear_forward<Real>;
+  table.linear_backward = linear_backward<Real>;
+  table.linear_scratch_size = linear_scratch_size;
+  table.linear_gelu_forward = linear_gelu_forward<Real>;
+  return table;
+}
+
+template Ops<float> ops_of();
+template Ops<__nv_bfloat16> ops_of();
+
+Ops<float> ops() { return ops_of<float>(); }
+
+}  // namespace tinygpt::cuda
