@@ -5,9 +5,12 @@
 
 namespace tinygpt::mine_cuda {
 
-// out = a b: out[m, n] = sum_k a[m, k] * b[k, n]. Shapes as in solutions/03-matmul/matmul.h.
+// out = a b: out[m, n] = sum_k a[m, k] * b[k, n], in four ways. Shapes as in
+// solutions/03-matmul/matmul.h.
 void matmul_naive(float* out, const float* a, const float* b, int M, int N, int K);
+void matmul_coalesced(float* out, const float* a, const float* b, int M, int N, int K);
 void matmul_tiled(float* out, const float* a, const float* b, int M, int N, int K);
+void matmul_register_tiled(float* out, const float* a, const float* b, int M, int N, int K);
 
 // Contracts: tinygpt/ops/linear.h.
 template <class Real>

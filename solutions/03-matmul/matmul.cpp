@@ -5,10 +5,13 @@
 
 namespace tinygpt::ref {
 
-// The definition, read out loud: each output is a row of a times a column of b. The walk down the
-// column is what makes it slow, since neighbours in a column lie N floats apart in memory.
+// out[m, n] = sum_k a[m, k] * b[k, n]
+//
+// out [M, N]: written. a [M, K], b [K, N]: row by row in memory.
 void matmul_naive(float* out, const float* a, const float* b, int M, int N, int K) {
   // your code: 03.matmul_naive
+  // The definition, read out loud: each output is a row of a times a column of b. The walk down the
+  // column is what makes it slow, since neighbours in a column lie N floats apart in memory.
   for (int m = 0; m < M; ++m) {
     for (int n = 0; n < N; ++n) {
       float sum = 0.0f;
@@ -19,11 +22,13 @@ void matmul_naive(float* out, const float* a, const float* b, int M, int N, int 
   // end of your code
 }
 
-// Two changes. The innermost loop runs along rows of b and out, so that memory is read in order.
-// And the loops over n and k are cut into tiles: a tile of b (64 x 64 floats, 16 KiB) is used for
-// every row of a while it is in the fastest cache.
+// The same product, in an order that memory likes. Any order of the additions will do; the numbers
+// of rows and columns need not be multiples of any tile.
 void matmul_tiled(float* out, const float* a, const float* b, int M, int N, int K) {
   // your code: 03.matmul_tiled
+  // Two changes. The innermost loop runs along rows of b and out, so that memory is read in order.
+  // And the loops over n and k are cut into tiles: a tile of b (64 x 64 floats, 16 KiB) is used for
+  // every row of a while it is in the fastest cache.
   constexpr int kTile = 64;
   std::fill_n(out, std::int64_t{M} * N, 0.0f);
   for (int k0 = 0; k0 < K; k0 += kTile) {
@@ -45,7 +50,7 @@ void matmul_tiled(float* out, const float* a, const float* b, int M, int N, int 
 
 // out[n, o] = bias[o] + sum_c x[n, c] * weight[o, c]
 //
-// The weight is stored [OC, C]: both factors of the inner loop are rows, read in order.
+// out [N, OC]: written. x [N, C], weight [OC, C], bias [OC] or nullptr. scratch is not needed here.
 void linear_forward(float* out, const float* x, const float* weight, const float* bias,
                     float* /*scratch*/, int N, int C, int OC) {
   // your code: 03.linear_forward

@@ -7,33 +7,50 @@
 
 namespace tinygpt::ref_cuda {
 
-// The definition: one thread for each output. Neighbouring threads have neighbouring n, so a warp
-// reads 32 neighbours of b, and one value of a that all its lanes share. But each value of a is
-// read N times, and each of b M times: memory cannot keep up with the arithmetic.
+// out[m, n] = sum_k a[m, k] * b[k, n], one thread for each output: thread i of the whole grid has
+// row m = i % M and column n = i / M, so that neighbouring threads are in neighbouring rows.
 __global__ void matmul_naive_kernel(float* out, const float* a, const float* b, int M, int N,
                                     int K) {
   // your code on the device: 03.matmul_naive_cuda
-  for (std::int64_t i = first_index(); i < std::int64_t{M} * N; i += index_stride()) {
-    const std::int64_t m = i / N, n = i % N;
-    float sum = 0.0f;
-    for (int k = 0; k < K; ++k) sum += a[m * K + k] * b[std::int64_t{k} * N + n];
-    out[i] = sum;
-  }
+  const std::int64_t i = std::int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
+  if (i >= std::int64_t{M} * N) return;  // the last block has threads too many
+  const std::int64_t m = i % M, n = i / M;
+  float sum = 0.0f;
+  for (int k = 0; k < K; ++k) sum += a[m * K + k] * b[std::int64_t{k} * N + n];
+  out[m * N + n] = sum;
   // end of your code
 }
 
 void matmul_naive(float* out, const float* a, const float* b, int M, int N, int K) {
   if (M == 0 || N == 0) return;
   // your code: 03.matmul_naive_cuda
-  const unsigned blocks = blocks_for(std::int64_t{M} * N);
+  const auto blocks = static_cast<unsigned>(ceil_div(std::int64_t{M} * N, kThreads));
   matmul_naive_kernel<<<blocks, kThreads>>>(out, a, b, M, N, K);
   // end of your code
   check_launch("matmul_naive");
 }
 
-void matmul_tiled(float* out, const float* a, const float* b, int M, int N, int K) {
-  matmul_tiles<Layout::rows, Layout::rows>(out, a, b, M, N, K, Write<float>{nullptr},
-                                           "matmul_tiled");
+// The same with neighbouring threads in neighbouring columns: m = i / N, n = i % N. A warp then
+// reads 32 neighbours of b, and one value of a that all its lanes share.
+__global__ void matmul_coalesced_kernel(float* out, const float* a, const float* b, int M, int N,
+                                        int K) {
+  // your code on the device: 03.matmul_coalesced_cuda
+  const std::int64_t i = std::int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
+  if (i >= std::int64_t{M} * N) return;
+  const std::int64_t m = i / N, n = i % N;
+  float sum = 0.0f;
+  for (int k = 0; k < K; ++k) sum += a[m * K + k] * b[std::int64_t{k} * N + n];
+  out[m * N + n] = sum;
+  // end of your code
+}
+
+void matmul_coalesced(float* out, const float* a, const float* b, int M, int N, int K) {
+  if (M == 0 || N == 0) return;
+  // your code: 03.matmul_coalesced_cuda
+  const auto blocks = static_cast<unsigned>(ceil_div(std::int64_t{M} * N, kThreads));
+  matmul_coalesced_kernel<<<blocks, kThreads>>>(out, a, b, M, N, K);
+  // end of your code
+  check_launch("matmul_coalesced");
 }
 
 // out[n, o] = bias[o] + sum_c x[n, c] * weight[o, c]

@@ -13,14 +13,18 @@ constexpr float kCubic = 0.044715f;
 
 // out[i] = 0.5 * x[i] * (1 + tanh(u)),  u = sqrt(2 / pi) * (x + 0.044715 x^3)
 void gelu_forward(float* out, const float* x, std::int64_t n) {
+  // your code: 05.gelu_forward
   for (std::int64_t i = 0; i < n; ++i) {
     const float u = kSqrt2OverPi * (x[i] + kCubic * x[i] * x[i] * x[i]);
     out[i] = 0.5f * x[i] * (1.0f + std::tanh(u));
   }
+  // end of your code
 }
 
-// Differentiates out = 0.5 * x * (1 + tanh(u(x))) by the product rule: x itself, and x inside u.
+// Differentiates out[i] = 0.5 * x[i] * (1 + tanh(u)):  dx[i] += dout[i] * d out[i] / d x[i]
 void gelu_backward(float* dx, const float* dout, const float* x, std::int64_t n) {
+  // your code: 05.gelu_backward
+  // By the product rule: x itself, and x inside u.
   for (std::int64_t i = 0; i < n; ++i) {
     const float u = kSqrt2OverPi * (x[i] + kCubic * x[i] * x[i] * x[i]);
     const float t = std::tanh(u);
@@ -30,6 +34,7 @@ void gelu_backward(float* dx, const float* dout, const float* x, std::int64_t n)
     const float inner = slope == 0.0f ? 0.0f : 0.5f * x[i] * slope * du;
     dx[i] += dout[i] * (0.5f * (1.0f + t) + inner);
   }
+  // end of your code
 }
 
 }  // namespace tinygpt::ref

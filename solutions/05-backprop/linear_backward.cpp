@@ -6,11 +6,13 @@ namespace tinygpt::ref {
 
 // Differentiates out[n, o] = bias[o] + sum_c x[n, c] * weight[o, c].
 //
-// Each product x * weight passes the gradient of its output to both factors, times the other
-// factor. Since out[n, o] is a sum over c, every (n, o) touches a row of x and a row of weight;
-// since x and weight each serve many outputs, what they receive adds up.
+// dx [N, C], dweight [OC, C], dbias [OC]: accumulate; each may be nullptr where it is not needed.
+// dout [N, OC], x [N, C], weight [OC, C].
 void linear_backward(float* dx, float* dweight, float* dbias, const float* dout, const float* x,
                      const float* weight, float* /*scratch*/, int N, int C, int OC) {
+  // your code: 05.linear_backward
+  // Each product x * weight passes the gradient of its output to both factors, times the other
+  // factor. Since x and weight each serve many outputs, what they receive adds up.
   for (int n = 0; n < N; ++n) {
     const float* x_n = x + std::int64_t{n} * C;
     for (int o = 0; o < OC; ++o) {
@@ -27,6 +29,7 @@ void linear_backward(float* dx, float* dweight, float* dbias, const float* dout,
       if (dbias != nullptr) dbias[o] += d;
     }
   }
+  // end of your code
 }
 
 }  // namespace tinygpt::ref

@@ -11,9 +11,11 @@ namespace tinygpt::ref_cuda {
 // Differentiates out[n, o] = bias[o] + sum_c x[n, c] * weight[o, c] by the bias:
 //   dbias[o] += sum_n dout[n, o]
 //
-// One block adds up 32 columns of dout (columns.cuh).
+// One block adds up 32 columns of dout (columns.cuh): kColumnBlock is 32 x 8 threads, and
+// column_sum adds what the 8 threads of a column have.
 template <class Real>
 __global__ void bias_backward_kernel(float* dbias, const Real* dout, int N, int OC) {
+  // your code on the device: 05.bias_gradient_cuda
   const int o = blockIdx.x * kWarp + threadIdx.x;
   float sum = 0.0f;
   if (o < OC) {
@@ -22,10 +24,14 @@ __global__ void bias_backward_kernel(float* dbias, const Real* dout, int N, int 
   }
   sum = column_sum(sum);
   if (threadIdx.y == 0 && o < OC) dbias[o] += sum;
+  // end of your code
 }
 
 // And by its factors: each gradient is a product of matrices again, dX += dY W and dW += dY^T X.
-// dY^T lies in memory column by column, as dY.
+//
+// matmul_tiles<A, B>(out, a, b, M, N, K, finish, name): out [M, N] from a [M, K] and b [K, N].
+// A matrix that lies in memory row by row is Layout::rows. One that you have only transposed, so
+// that its columns lie in a row of memory each, is Layout::columns.
 template <class Real>
 void linear_backward(Real* dx, float* dweight, float* dbias, const Real* dout, const Real* x,
                      const Real* weight, float* /*scratch*/, int N, int C, int OC) {
@@ -34,11 +40,16 @@ void linear_backward(Real* dx, float* dweight, float* dbias, const Real* dout, c
                                              "linear_backward, dx");
   }
   if (dweight != nullptr) {
+    // your code: 05.weight_gradient_cuda
+    // dY^T lies in memory column by column, as dY.
     matmul_tiles<Layout::columns, Layout::rows>(dweight, dout, x, OC, C, N, Accumulate{},
                                                 "linear_backward, dweight");
+    // end of your code
   }
   if (dbias != nullptr && OC > 0) {
+    // your code: 05.bias_gradient_cuda
     bias_backward_kernel<<<column_blocks(OC), kColumnBlock>>>(dbias, dout, N, OC);
+    // end of your code
     check_launch("linear_backward, dbias");
   }
 }

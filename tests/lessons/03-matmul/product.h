@@ -59,4 +59,9 @@ inline void run_product(const Memory& memory, Product* product, int M, int N, in
   for (float* data : {out, a, b}) memory.release(data);
 }
 
+inline ProfileRun profile_product(Product* product) {
+  return {"a product of 64 x 64 matrices",
+          [product](const Memory& memory) { run_product(memory, product, 64, 64, 64); }};
+}
+
 }  // namespace tinygpt::lessons

@@ -25,4 +25,8 @@ std::optional<DeviceFault> watch(int round, const std::function<void()>& work);
 // What a run asks of the device's memory, for the learner to compare.
 nlohmann::json measure(const ProfileRun& run);
 
+// For graders of kernels: what the work asks of global memory. A request is a warp's.
+double sectors_per_request(const std::function<void()>& work);
+double bytes_loaded(const std::function<void()>& work);
+
 }  // namespace tinygpt::lessons

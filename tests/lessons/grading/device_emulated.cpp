@@ -75,6 +75,26 @@ std::optional<DeviceFault> watch(int round, const std::function<void()>& work) {
   return found();
 }
 
+double sectors_per_request(const std::function<void()>& work) {
+  simt::Profiling profiling;
+  work();
+  std::uint64_t sectors = 0, requests = 0;
+  for (const simt::KernelProfile& kernel : profiling.kernels) {
+    sectors += kernel.total.sectors, requests += kernel.total.requests;
+  }
+  return ratio(sectors, requests);
+}
+
+double bytes_loaded(const std::function<void()>& work) {
+  simt::Profiling profiling;
+  work();
+  double bytes = 0;
+  for (const simt::KernelProfile& kernel : profiling.kernels) {
+    bytes += static_cast<double>(kernel.total.bytes_loaded);
+  }
+  return bytes;
+}
+
 nlohmann::json measure(const ProfileRun& run) {
   simt::Profiling profiling;
   run.run(device_memory());

@@ -27,7 +27,8 @@ std::string not_written(const Answer& a) {
   const bool some = !everywhere(
       a, [&](std::size_t i) { return !std::isnan(a.actual[i]) || std::isnan(a.expected[i]); });
   if (all) {
-    return "All values are NaN, as they were before the call: was anything written? (Reading past "
+    return "All values are NaN, as they were before the call: was anything written, and with = "
+           "rather than +=? (Reading past "
            "the end of an input gives NaN, too.)";
   }
   if (some) {
