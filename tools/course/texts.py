@@ -4,7 +4,7 @@ import os
 import re
 import subprocess
 
-from course import sessions, stubs
+from course import geometry, sessions, stubs
 
 DIRECTIVE = re.compile(r"^<!-- (snippet|run|measured|session): (.+?) -->$")
 MARK = re.compile(r"^\s*// (your code( on the device)?: \d\d\.\w+|end of your code|snippet: [\w-]+|end of snippet)$")
@@ -214,12 +214,15 @@ def link_problems(root, path, text):
 
 
 def figure_problems(root, lesson):
-    """Figures that the text does not show; links see to those that are missing."""
+    """Figures that the text does not show, or that cannot be read; links see to those that are missing."""
     folder = os.path.join(root, "lessons", lesson, "figures")
     text = stubs.read(root, "lessons/%s/README.md" % lesson)
     for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
         if name.endswith(".svg") and "figures/" + name not in text:
             yield "lessons/%s/figures/%s is in no text" % (lesson, name)
+        if name.endswith(".svg"):
+            for problem in geometry.problems(stubs.read(root, "lessons/%s/figures/%s" % (lesson, name))):
+                yield "lessons/%s/figures/%s: %s" % (lesson, name, problem)
 
 
 def lesson_problems(root, lesson):
