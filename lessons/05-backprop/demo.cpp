@@ -114,7 +114,7 @@ void sweep(const std::vector<Option>& options) {
     for (int step = 0; step < steps; ++step) model.train_step(text.train, rate);
     const double loss = model.loss(text.validation);
     const bool diverged = !std::isfinite(loss) || loss > std::log(text.V);
-    bars.push_back({fmt::format("learning rate {:g}", rate), loss,
+    bars.push_back({fmt::format("learning rate {:g}", rate), std::isnan(loss) ? INFINITY : loss,
                     diverged ? "diverged: worse than knowing nothing" : ""});
     if (!diverged) line.points.emplace_back(rate, loss);
   }

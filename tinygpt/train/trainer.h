@@ -46,8 +46,8 @@ struct StepResult {
 // finite.
 StepResult train_step(Trainer& trainer, const TokenFile& data);
 
-// Where the windows start that a validation on the way reads, or the last one: settings.eval_tokens or
-// settings.last_eval_tokens of them, or the whole file where that is shorter.
+// Where the windows start that a validation on the way reads, or the last one: settings.eval_tokens
+// or settings.last_eval_tokens of them, or the whole file where that is shorter.
 std::vector<std::int64_t> eval_starts(const Trainer& trainer, const TokenFile& data, bool last);
 
 // Mean loss in nats over the tokens of these windows that count. It is kept in
