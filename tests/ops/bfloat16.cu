@@ -73,25 +73,28 @@ constexpr int N = 13, C = 37, OC = 41, V = 67;
 constexpr std::int64_t kCount = std::int64_t{N} * C;
 
 template <class Real>
-void linear(Results& r, const Ops<Real>& ops, const Memory& memory, int N, int C, int OC) {
+void linear(Results& r, const Ops<Real>& ops, const Memory& memory, int rows, int inputs,
+            int outputs) {
   Buffers b(memory);
-  const std::int64_t in = std::int64_t{N} * C, out_size = std::int64_t{N} * OC;
-  const std::int64_t weights = std::int64_t{OC} * C;
+  const std::int64_t in = std::int64_t{rows} * inputs, out_size = std::int64_t{rows} * outputs;
+  const std::int64_t weights = std::int64_t{outputs} * inputs;
   const Real *x = b.put<Real>(random_floats(in, 1)), *w = b.put<Real>(random_floats(weights, 2));
-  const Real *bias = b.put<Real>(random_floats(OC, 3)),
+  const Real *bias = b.put<Real>(random_floats(outputs, 3)),
              *d = b.put<Real>(random_floats(out_size, 4));
   Real *out = b.put<Real>(random_floats(out_size, 8)), *dx = b.put<Real>(random_floats(in, 5));
-  float *dw = b.put<float>(random_floats(weights, 6)), *db = b.put<float>(random_floats(OC, 7));
-  const auto scratch_size = static_cast<std::size_t>(ops.linear_scratch_size(N, C, OC));
+  float *dw = b.put<float>(random_floats(weights, 6)),
+        *db = b.put<float>(random_floats(outputs, 7));
+  const auto scratch_size =
+      static_cast<std::size_t>(ops.linear_scratch_size(rows, inputs, outputs));
   float* scratch = b.put<float>(Floats(scratch_size + 1));
-  ops.linear_forward(out, x, w, bias, scratch, N, C, OC);
-  ops.linear_backward(dx, dw, db, d, x, w, scratch, N, C, OC);
+  ops.linear_forward(out, x, w, bias, scratch, rows, inputs, outputs);
+  ops.linear_backward(dx, dw, db, d, x, w, scratch, rows, inputs, outputs);
   const std::string shape =
-      " " + std::to_string(N) + " x " + std::to_string(C) + " x " + std::to_string(OC);
+      " " + std::to_string(rows) + " x " + std::to_string(inputs) + " x " + std::to_string(outputs);
   r.push_back({"linear_forward" + shape, b.get(out, out_size)});
   r.push_back({"linear_backward, dx" + shape, b.get(dx, in)});
   r.push_back({"linear_backward, dweight" + shape, b.get(dw, weights)});
-  r.push_back({"linear_backward, dbias" + shape, b.get(db, OC)});
+  r.push_back({"linear_backward, dbias" + shape, b.get(db, outputs)});
 }
 
 template <class Real>

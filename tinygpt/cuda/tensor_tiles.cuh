@@ -46,7 +46,9 @@ __device__ void start_tile(uint4* tile, const Operand<__nv_bfloat16>& a, int row
         const int dr = kInner == Inner::k ? 0 : j, dk = kInner == Inner::k ? j : 0;
         values[j] = value_or_zero<kInner>(a, row + dr, k + dk, k_end);
       }
-      *place = *reinterpret_cast<const uint4*>(values);
+      uint4 whole;  // one store of 16 bytes, as the copies above make
+      memcpy(&whole, values, sizeof(whole));
+      *place = whole;
     }
   }
 }
