@@ -162,7 +162,8 @@ def line_chart(folder, name, description, series, x_title, y_title, log_x=False,
     y0, y1 = (y0 - (0 if y_zero else 0.06 * (y1 - y0)), y1 + 0.06 * (y1 - y0))
 
     def at(x, y):
-        return left + (fx(x) - x0) / ((x1 - x0) or 1) * (right - left), bottom - (y - y0) / ((y1 - y0) or 1) * (bottom - top)
+        across, up = (fx(x) - x0) / ((x1 - x0) or 1), (y - y0) / ((y1 - y0) or 1)
+        return left + across * (right - left), bottom - up * (bottom - top)
     for tick in nice_ticks(y0, y1):
         if tick < y0:
             continue
@@ -226,7 +227,7 @@ def course_map(folder, lesson, title):
         w = 21.5 * len(stops) + 4
         here = lesson in stops
         if here:
-            room = width_of(words, 12) / 2
+            room = width_of(words, 12) * 0.6  # bold
             d.text(min(max(x + w / 2, room), 700 - room), 18, words, 12, "accent", "middle", bold=True)
         for i, number in enumerate(stops):
             cx = x + 10.75 + 21.5 * i

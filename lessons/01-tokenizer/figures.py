@@ -25,7 +25,8 @@ def bytes_figure(folder):
 
 def merges_figure(folder):
     d = Drawing(640, 176, "Two merges of the worked example")
-    rows = ((list("cat_sat_at_mat"), "14 tokens"), (["c", "at", "_", "s", "at", "_", "at", "_", "m", "at"], "10 tokens"),
+    rows = ((list("cat_sat_at_mat"), "14 tokens"),
+            (["c", "at", "_", "s", "at", "_", "at", "_", "m", "at"], "10 tokens"),
             (["c", "at_", "s", "at_", "at_", "m", "at"], "7 tokens"))
     for i, (tokens, count) in enumerate(rows):
         y = 14 + 56 * i
