@@ -2,6 +2,7 @@
 import json
 import math
 import os
+import shutil
 
 from drawing import Drawing, course_map, output_folder
 
@@ -101,6 +102,8 @@ def maps(folder):
     for value in (-1, 0, 1):
         d.text(370 + 200 * value, 142, "%d" % value, 12, "dim", "middle")
     d.save(folder, "cosines")
+    for name in ("words_before", "words_after"):
+        shutil.copy(os.path.join(HERE, "maps", name + ".svg"), folder)
 
 
 def main():

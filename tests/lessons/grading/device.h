@@ -28,5 +28,6 @@ nlohmann::json measure(const ProfileRun& run);
 // For graders of kernels: what the work asks of global memory. A request is a warp's.
 double sectors_per_request(const std::function<void()>& work);
 double bytes_loaded(const std::function<void()>& work);
+double bytes_stored(const std::function<void()>& work);
 
 }  // namespace tinygpt::lessons

@@ -53,6 +53,16 @@ double ratio(std::uint64_t a, std::uint64_t b) {
   return b == 0 ? 0 : static_cast<double>(a) / static_cast<double>(b);
 }
 
+double sum_of(const std::function<void()>& work, std::uint64_t simt::LineProfile::*count) {
+  simt::Profiling profiling;
+  work();
+  double sum = 0;
+  for (const simt::KernelProfile& kernel : profiling.kernels) {
+    sum += static_cast<double>(kernel.total.*count);
+  }
+  return sum;
+}
+
 }  // namespace
 
 Memory device_memory() { return simt::emulated_memory(); }
@@ -86,13 +96,11 @@ double sectors_per_request(const std::function<void()>& work) {
 }
 
 double bytes_loaded(const std::function<void()>& work) {
-  simt::Profiling profiling;
-  work();
-  double bytes = 0;
-  for (const simt::KernelProfile& kernel : profiling.kernels) {
-    bytes += static_cast<double>(kernel.total.bytes_loaded);
-  }
-  return bytes;
+  return sum_of(work, &simt::LineProfile::bytes_loaded);
+}
+
+double bytes_stored(const std::function<void()>& work) {
+  return sum_of(work, &simt::LineProfile::bytes_stored);
 }
 
 nlohmann::json measure(const ProfileRun& run) {
