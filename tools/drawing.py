@@ -7,6 +7,10 @@
     d.text(270, 84, "row 1")
     d.save(folder, "lookup")
 
+Beyond boxes, arrows, matrices and tokens there are heat (shaded matrix) and number_line; line_chart, bar_chart and
+course_map make whole figures. tools/refresh-lessons finds words that leave the page or lie on each other;
+tools/render-figures shows figures on a light and on a dark page.
+
 Colours are names: ink, dim, accent, second, third, fill, soft. Sizes are pixels of a page 700 wide.
 """
 import os
@@ -119,6 +123,39 @@ class Drawing:
             x += w + gap
         return middles
 
+    def number_line(self, x, y, w, low, high, step, marks=(), form="%g"):
+        """From low to high, a tick at each step. marks: (value, words, colour), written above in rows that are free."""
+        def at(value):
+            return x + w * (value - low) / (high - low)
+        self.line(x, y, x + w, y, "line", 1.6)
+        for k in range(int(round((high - low) / step)) + 1):
+            value = low + k * step
+            self.line(at(value), y, at(value), y + 5)
+            self.text(at(value), y + 19, form % value, 12, "dim", "middle")
+        rows = []  # where the last words of each row end
+        for value, words, colour in sorted(marks, key=lambda mark: mark[0]):
+            half = width_of(words, 12) / 2
+            row = next((r for r, end in enumerate(rows) if end < at(value) - half), len(rows))
+            rows[row:row + 1] = [at(value) + half + 4]
+            self.line(at(value), y - 10 - 16 * row, at(value), y, colour)
+            self.circle(at(value), y, 4, colour)
+            self.text(at(value), y - 14 - 16 * row, words, 12, colour, "middle", bold=True)
+        return at
+
+    def heat(self, x, y, rows, cell=34, height=None, row_names=(), col_names=(), form="%.2f", colour="accent"):
+        """A grid of values whose shade says how large they are; negative ones in the second colour."""
+        height, largest = height or cell, max([abs(v) for row in rows for v in row] + [1e-300])
+        self.matrix(x, y, [[""] * len(row) for row in rows], cell, height, "", row_names, col_names)
+        for r, row in enumerate(rows):
+            for c, value in enumerate(row):
+                self.parts.append('<rect x="%s" y="%s" width="%s" height="%s" fill-opacity="%s" class="f-%s"/>'
+                                  % (num(x + c * cell), num(y + r * height), num(cell), num(height),
+                                     num(0.65 * abs(value) / largest), colour if value >= 0 else "second"))
+                if form:
+                    self.text(x + (c + 0.5) * cell, y + (r + 0.5) * height + 4, form % value, 12, "ink", "middle",
+                              mono=True)
+        return x + len(rows[0]) * cell, y + len(rows) * height
+
     def svg(self):
         return ('<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" height="%d" role="img">'
                 '<title>%s</title><style>%s</style>\n%s\n</svg>\n'
@@ -144,6 +181,17 @@ def nice_ticks(low, high, count=5):
     return [round(k * step, 10) for k in range(first, int(high / step + 1e-9) + 1)]
 
 
+def spread(positions, gap, limit):
+    """Ascending positions, moved apart to the gap, none of them below the limit."""
+    placed = []
+    for y in positions:
+        placed.append(max(y, placed[-1] + gap) if placed else y)
+    for i in range(len(placed) - 1, -1, -1):
+        placed[i] = min(placed[i], limit)
+        limit = placed[i] - gap
+    return placed
+
+
 def label(value):
     return "%g" % value
 
@@ -162,8 +210,8 @@ def line_chart(folder, name, description, series, x_title, y_title, log_x=False,
     y0, y1 = (y0 - (0 if y_zero else 0.06 * (y1 - y0)), y1 + 0.06 * (y1 - y0))
 
     def at(x, y):
-        across, up = (fx(x) - x0) / ((x1 - x0) or 1), (y - y0) / ((y1 - y0) or 1)
-        return left + across * (right - left), bottom - up * (bottom - top)
+        return (left + (fx(x) - x0) / ((x1 - x0) or 1) * (right - left),
+                bottom - (y - y0) / ((y1 - y0) or 1) * (bottom - top))
     for tick in nice_ticks(y0, y1):
         if tick < y0:
             continue
@@ -185,16 +233,14 @@ def line_chart(folder, name, description, series, x_title, y_title, log_x=False,
         y = at(10 ** x0 if log_x else x0, reference[0])[1]
         d.line(left, y, right, y, "dim", 1.4, dash=True)
         d.text(right + 8, y + 4, reference[1], 12, "dim")
-    used = []
+    ends = []
     for colour, (words, points) in zip(SERIES * 3, series.items()):
         d.polyline([at(x, y) for x, y in points], colour)
         if marks:
             for x, y in points:
                 d.circle(*at(x, y), 3, colour)
-        y = at(*points[-1])[1] + 4
-        while any(abs(y - other) < 14 for other in used):
-            y += 7
-        used.append(y)
+        ends.append((at(*points[-1])[1] + 4, words, colour))
+    for y, (_, words, colour) in zip(spread([end[0] for end in sorted(ends)], 14, bottom + 4), sorted(ends)):
         d.text(right + 8, y, words, 12, colour, bold=True)
     d.save(folder, name)
 
@@ -234,7 +280,8 @@ def course_map(folder, lesson, title):
             if number == lesson:
                 d.circle(cx, 44, 12, "accent")
                 d.text(cx, 48, "%02d" % number, 11, "page", "middle", bold=True)
-                d.text(min(max(cx, 70), 630), 78, title, 14, "ink", "middle", bold=True)
+                room = 6 + width_of(title, 14) / 2
+                d.text(min(max(cx, room), 700 - room), 78, title, 14, "ink", "middle", bold=True)
             else:
                 d.circle(cx, 44, 8, "line" if number < lesson else "soft")
         x += w + 6

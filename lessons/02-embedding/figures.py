@@ -2,7 +2,6 @@
 import json
 import math
 import os
-import shutil
 
 from drawing import Drawing, course_map, output_folder
 
@@ -91,7 +90,7 @@ def sigmoid_figure(folder):
 def maps(folder):
     with open(os.path.join(HERE, "measured.json"), encoding="utf-8") as file:
         measured = json.load(file)
-    d = Drawing(640, 150, "Cosines of cat, kitten and tractor before and after training")
+    d = Drawing(690, 150, "Cosines of cat, kitten and tractor before and after training")
     for i, (pair, before, after) in enumerate(measured["cosines"]):
         y = 34 + 38 * i
         d.text(150, y + 5, pair, 13, "ink", "end")
@@ -102,8 +101,6 @@ def maps(folder):
     for value in (-1, 0, 1):
         d.text(340 + 174 * value, 142, "%d" % value, 12, "dim", "middle")
     d.save(folder, "cosines")
-    for name in ("words_before", "words_after"):
-        shutil.copy(os.path.join(HERE, "maps", name + ".svg"), folder)
 
 
 def main():

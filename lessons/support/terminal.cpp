@@ -150,13 +150,14 @@ std::string bars_text(const std::vector<Bar>& bars, const std::string& unit, con
     remarks = std::max(remarks, display_width(b.remark) + (b.remark.empty() ? 0 : 1));
     if (std::isfinite(b.value)) most = std::max(most, b.value);
   }
-  const int columns = std::clamp(screen.width - room - 15 - remarks, 8, 48);
+  const int columns = std::clamp(screen.width - room - 15 - remarks, 8, 36);
   std::string out;
   for (const Bar& b : bars) {
     const double share = std::isfinite(b.value) ? std::max(b.value, 0.0) / most : 0;
-    const std::string line = fmt::format("  {}  {:>9.4g}  {}{}", padded(b.label, room), b.value,
-                                         bar(share, columns, screen),
-                                         b.remark.empty() ? "" : fmt::format(" {}", b.remark));
+    const std::string line = fmt::format(
+        "  {}  {:>9}  {}{}", padded(b.label, room),
+        std::isfinite(b.value) ? fmt::format("{:.4g}", b.value) : "-", bar(share, columns, screen),
+        b.remark.empty() ? "" : fmt::format(" {}", b.remark));
     out += line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
   }
   return out + fmt::format("  {}  {:>9}\n", padded("", room), unit);

@@ -6,8 +6,8 @@ from course import lessons
 from drawing import PARTS, Drawing, width_of
 
 STOPS = ("first-steps tokenizer embedding matmul bigram backprop rnn self-attention multi-head position block gpt "
-         "encoder-decoder training-loop pretraining fast-attention mixed-precision data-parallel instruction-tuning lora "
-         "preference quantization qlora kv-cache quantized-inference serving prompting-and-evaluation retrieval "
+         "encoder-decoder training-loop pretraining fast-attention mixed-precision data-parallel instruction-tuning "
+         "lora preference quantization qlora kv-cache quantized-inference serving prompting-and-evaluation retrieval "
          "agents").split()
 TABLE = re.compile(r"(<!-- table: begin -->\n).*?(<!-- table: end -->)", flags=re.DOTALL)
 ROMAN = "I II III IV V VI VII".split()
@@ -56,7 +56,8 @@ def table(root, all_lessons):
         cuda = sum(task.device == "cuda" for task in own)
         tasks = "%d C++" % (len(own) - cuda) + (", %d CUDA" % cuda if cuda else "")
         path = "%s/README.md" % lesson.name
-        title = "[%s](%s)" % (lesson.title, path) if os.path.exists(os.path.join(root, "lessons", path)) else lesson.title
+        there = os.path.exists(os.path.join(root, "lessons", path))
+        title = "[%s](%s)" % (lesson.title, path) if there else lesson.title
         lines.append("| %02d | %s | %s | %d min | %s | %s |"
                      % (lesson.number, title, lesson.question.replace("|", "\\|"), lesson.minutes,
                         tasks, "all of it; CUDA in the emulator" if cuda else "all of it"))

@@ -4,9 +4,9 @@ import os
 import re
 import subprocess
 
-from course import stubs
+from course import geometry, sessions, stubs
 
-DIRECTIVE = re.compile(r"^<!-- (snippet|run|measured): (.+?) -->$")
+DIRECTIVE = re.compile(r"^<!-- (snippet|run|measured|session): (.+?) -->$")
 MARK = re.compile(r"^\s*// (your code( on the device)?: \d\d\.\w+|end of your code|snippet: [\w-]+|end of snippet)$")
 SECONDS = 10  # what a quoted command may take on an idle machine; six times that on a busy one
 # The sections of a lesson, in order: words of their headings. A lesson without a backward pass leaves that out.
@@ -46,9 +46,10 @@ def function_part(lines, name, with_comment):
         if not head.match(line) and not (line.startswith("    ") and re.match(r"^ +%s\(" % re.escape(name), line)
                                          and number and re.match(r"^\w", lines[number - 1])):
             continue
-        end = next((i for i in range(number, len(lines)) if lines[i].startswith(("}", "};")) or
-                    (lines[i].endswith(";") and i < number + 4 and not lines[i].startswith("  "))), None)
-        if end is None or not lines[end].startswith("}"):
+        opens = next((i for i in range(number, len(lines)) if re.search(r"[{;]", lines[i].split("//")[0])), None)
+        end = next((i for i in range(number, len(lines)) if lines[i].startswith("}") or
+                    (i == opens and re.search(r"\}\W*$", lines[i].split("//")[0]))), None)
+        if opens is None or end is None or "{" not in lines[opens].split("//")[0]:
             continue  # a declaration
         begin = number - (not head.match(line))
         while begin and lines[begin - 1].startswith("template"):
@@ -83,6 +84,12 @@ def find_program(root, programs, words):
     return program
 
 
+def charts(text):
+    """(what a command wrote, the figure that shows it) of every <!-- chart: lessons-out/X.svg --> above an image."""
+    return re.findall(r"^<!-- chart: (lessons-out/[\w.-]+\.svg) -->\n+!\[[^\]]+\]\((figures/[\w.-]+\.svg)\)", text,
+                      flags=re.MULTILINE)
+
+
 def check_command(root, programs, words):
     """That a command which measures exists: its program, and the word behind it."""
     program, parts = find_program(root, programs, words), words.split()
@@ -106,6 +113,14 @@ def run(root, programs, words):
     return [line.rstrip() for line in done.stdout.rstrip().split("\n")]
 
 
+def recorded(root, programs, name):
+    """What a learner's session shows."""
+    try:
+        return sessions.record(root, os.path.dirname(os.path.abspath(programs)), name)
+    except (OSError, ValueError) as error:
+        raise Stale("session %s: %s" % (name, error)) from None
+
+
 def refreshed(root, programs, text, measured=False):
     """The text with every quoted block made anew. Stale where one cannot be."""
     lines, out, number = text.split("\n"), [], 0
@@ -123,6 +138,8 @@ def refreshed(root, programs, text, measured=False):
             raise Stale("%s: its block has no end" % words)
         if kind == "snippet":
             body = snippet(root, words)
+        elif kind == "session":
+            body = recorded(root, programs, words)
         elif kind == "run" or measured:
             body = run(root, programs, words)
         else:
@@ -203,12 +220,15 @@ def link_problems(root, path, text):
 
 
 def figure_problems(root, lesson):
-    """Figures that the text does not show; links see to those that are missing."""
+    """Figures that the text does not show, or that cannot be read; links see to those that are missing."""
     folder = os.path.join(root, "lessons", lesson, "figures")
     text = stubs.read(root, "lessons/%s/README.md" % lesson)
     for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
         if name.endswith(".svg") and "figures/" + name not in text:
             yield "lessons/%s/figures/%s is in no text" % (lesson, name)
+        if name.endswith(".svg"):
+            for problem in geometry.problems(stubs.read(root, "lessons/%s/figures/%s" % (lesson, name))):
+                yield "lessons/%s/figures/%s: %s" % (lesson, name, problem)
 
 
 def lesson_problems(root, lesson):
@@ -231,5 +251,5 @@ def lesson_problems(root, lesson):
     with open(os.path.join(root, "lessons", lesson, "lesson.json"), encoding="utf-8") as file:
         terms = json.load(file).get("terms", {})
     for term in terms:
-        if not re.search(r"\b" + re.escape(term), text, flags=re.IGNORECASE):
+        if not re.search(r"\b" + re.escape(term).replace("\\ ", r"\s+"), text, flags=re.IGNORECASE):
             yield "%s defines '%s' in lesson.json and never uses it" % (path, term)
