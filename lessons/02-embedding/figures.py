@@ -2,7 +2,6 @@
 import json
 import math
 import os
-import shutil
 
 from drawing import Drawing, course_map, output_folder
 
@@ -91,19 +90,17 @@ def sigmoid_figure(folder):
 def maps(folder):
     with open(os.path.join(HERE, "measured.json"), encoding="utf-8") as file:
         measured = json.load(file)
-    d = Drawing(640, 150, "Cosines of cat, kitten and tractor before and after training")
+    d = Drawing(690, 150, "Cosines of cat, kitten and tractor before and after training")
     for i, (pair, before, after) in enumerate(measured["cosines"]):
         y = 34 + 38 * i
         d.text(150, y + 5, pair, 13, "ink", "end")
-        d.line(170, y, 570, y, "soft", 2)
+        d.line(166, y, 514, y, "soft", 2)
         for value, colour in ((before, "line"), (after, "second" if "tractor" in pair else "third")):
-            d.circle(370 + 200 * value, y, 6, colour)
-        d.text(580, y + 5, "%.2f to %.2f" % (before, after), 12, "dim")
+            d.circle(340 + 174 * value, y, 6, colour)
+        d.text(532, y + 5, "%.2f to %.2f" % (before, after), 12, "dim")
     for value in (-1, 0, 1):
-        d.text(370 + 200 * value, 142, "%d" % value, 12, "dim", "middle")
+        d.text(340 + 174 * value, 142, "%d" % value, 12, "dim", "middle")
     d.save(folder, "cosines")
-    for name in ("words_before", "words_after"):
-        shutil.copy(os.path.join(HERE, "maps", name + ".svg"), folder)
 
 
 def main():

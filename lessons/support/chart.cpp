@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <numbers>
+#include <utility>
 
 #include "lessons/support/axis.h"
 #include "lessons/support/picture.h"
@@ -86,7 +88,30 @@ bool overlap(const Box& a, const Box& b) {
   return a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
 }
 
-// Each label right of its point, else left, above or below it: wherever the page is still free.
+// Where a label of this width may stand: around its point, then farther and farther away.
+std::vector<Box> places_around(double x, double y, double width) {
+  std::vector<Box> places;
+  constexpr int kDirections = 16;
+  for (double away = 0; away < 170; away += 14) {
+    for (const int k : {0, 8, 12, 4, 14, 10, 2, 6, 15, 9, 13, 11, 1, 7, 3,
+                        5}) {  // right, left, above, below, ...
+      const double angle = 2 * std::numbers::pi * k / kDirections;
+      const double cx = x + std::cos(angle) * (7 + away + width / 2);
+      const double cy = y + std::sin(angle) * (14 + away);
+      places.push_back({cx - width / 2, cy - 7.5, cx + width / 2, cy + 7.5});
+    }
+  }
+  return places;
+}
+
+// A thin line from a point to the label that could not stay beside it.
+void draw_leader(Picture& picture, double x, double y, const Box& box) {
+  const double to_x = std::clamp(x, box.left, box.right);
+  const double to_y = std::clamp(y, box.top + 2, box.bottom - 2);
+  if (std::hypot(to_x - x, to_y - y) > 12) picture.line(x, y, to_x, to_y, "line", 0.6);
+}
+
+// Each label where the page is still free, as near to its point as that goes.
 void draw_points(Picture& picture, const std::vector<LabelledPoint>& points, const Scale& x,
                  const Scale& y) {
   std::vector<Box> taken;
@@ -97,18 +122,17 @@ void draw_points(Picture& picture, const std::vector<LabelledPoint>& points, con
   }
   for (const LabelledPoint& p : points) {
     if (p.label.empty()) continue;
-    const double w = text_width(p.label), cx = x(p.x), cy = y(p.y);
-    const std::array<Box, 4> places = {
-        Box{cx + 7, cy - 7, cx + 7 + w, cy + 8}, Box{cx - 7 - w, cy - 7, cx - 7, cy + 8},
-        Box{cx - w / 2, cy - 21, cx + w / 2, cy - 6}, Box{cx - w / 2, cy + 6, cx + w / 2, cy + 21}};
+    const double cx = x(p.x), cy = y(p.y);
     const auto free = [&](const Box& box) {
-      return box.left >= 0 && box.right <= kWidth && box.bottom <= kHeight &&
+      return box.left >= 0 && box.right <= kWidth && box.top >= 26 && box.bottom <= kHeight &&
              std::ranges::none_of(taken, [&](const Box& other) { return overlap(box, other); });
     };
+    const std::vector<Box> places = places_around(cx, cy, text_width(p.label));
     const auto found = std::ranges::find_if(places, free);
     const Box& box = found == places.end() ? places[0] : *found;
     taken.push_back(box);
-    picture.text(box.left, box.bottom - 4, p.label);
+    draw_leader(picture, cx, cy, box);
+    picture.text((box.left + box.right) / 2, box.bottom - 4, p.label, Anchor::middle);
   }
 }
 
@@ -161,7 +185,7 @@ void write_line_chart(const std::string& path, const std::string& title,
 void write_map(const std::string& path, const std::string& title,
                const std::vector<LabelledPoint>& points) {
   const std::vector<Series> all = as_series(points);
-  const Scale x = scale_around(coordinates(all, true), false, false, 0.02, 20, kWidth - 100);
+  const Scale x = scale_around(coordinates(all, true), false, false, 0.02, 60, kWidth - 80);
   const Scale y = scale_around(coordinates(all, false), false, false, 0.02, kHeight - 20, kTop + 8);
   Picture picture = titled(kHeight, title);
   draw_points(picture, points, x, y);

@@ -1,4 +1,4 @@
-"""Where the learner is, hints, solutions, and back to the start: `./course` alone, list, hint, solution, diff, reset."""
+"""`./course` alone, list, hint, solution, diff and reset: where the learner is, help, and back to the start."""
 import difflib
 import os
 import shutil
@@ -61,6 +61,8 @@ def one_task(root, name):
             raise Failure("Every task is done. Name one: ./course list shows them.")
         return task
     tasks = lessons.find_tasks(all_lessons, name)
+    exact = [task for task in tasks if task.id.split(".", 1)[1] == name.rpartition(".")[2]]
+    tasks = exact if len(exact) == 1 else tasks  # softmax_forward rather than softmax_forward_cuda
     if len(tasks) > 1:
         raise Failure("'%s' are several tasks; name one: %s"
                       % (name, ", ".join("%s %s" % (lessons.short_name(task), task.symbol) for task in tasks)))

@@ -84,6 +84,12 @@ def find_program(root, programs, words):
     return program
 
 
+def charts(text):
+    """(what a command wrote, the figure that shows it) of every <!-- chart: lessons-out/X.svg --> above an image."""
+    return re.findall(r"^<!-- chart: (lessons-out/[\w.-]+\.svg) -->\n+!\[[^\]]+\]\((figures/[\w.-]+\.svg)\)", text,
+                      flags=re.MULTILINE)
+
+
 def check_command(root, programs, words):
     """That a command which measures exists: its program, and the word behind it."""
     program, parts = find_program(root, programs, words), words.split()
