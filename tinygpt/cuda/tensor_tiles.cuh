@@ -1,6 +1,8 @@
 // Matrix products of bf16 on tensor cores, for compute capability 8.0 and up.
 #pragma once
 
+#include <cstring>
+
 #include "tinygpt/cuda/operand.cuh"
 #include "tinygpt/simt/tensor_core.h"
 
