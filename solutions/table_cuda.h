@@ -24,3 +24,9 @@ Ops<float> ops();
 std::string unusable();
 
 }  // namespace tinygpt::ref_cuda_emulated
+
+namespace tinygpt::ref_cuda_checked {  // not with thread sanitizing
+
+Ops<float> ops();
+
+}  // namespace tinygpt::ref_cuda_checked

@@ -17,6 +17,7 @@ struct Implementation {
   Ops<float> ops;
   Device device = Device::host;
   Memory memory = host_memory();
+  bool exact_bounds = false;  // buffers are allocations of their own size: a checker knows the rest
 };
 
 std::vector<Implementation> implementations();

@@ -48,7 +48,7 @@ struct Sandbox::Block {
 Sandbox::Sandbox(const Implementation& implementation, std::string what, bool with_bands)
     : what_(implementation.name.empty() ? what : what + " of " + implementation.name),
       memory_(implementation.memory),
-      with_bands_(with_bands),
+      with_bands_(with_bands && !implementation.exact_bounds),
       on_host_(memory_.allocate == host_memory().allocate) {}
 
 Sandbox::~Sandbox() {

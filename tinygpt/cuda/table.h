@@ -17,3 +17,9 @@ namespace tinygpt::cuda_emulated {
 Ops<float> ops();
 
 }  // namespace tinygpt::cuda_emulated
+
+namespace tinygpt::cuda_checked {  // not with thread sanitizing
+
+Ops<float> ops();
+
+}  // namespace tinygpt::cuda_checked
