@@ -273,7 +273,7 @@ def course_map(folder, lesson, title):
         w = 21.5 * len(stops) + 4
         here = lesson in stops
         if here:
-            room = width_of(words, 12) / 2
+            room = width_of(words, 12) * 0.6  # bold
             d.text(min(max(x + w / 2, room), 700 - room), 18, words, 12, "accent", "middle", bold=True)
         for i, number in enumerate(stops):
             cx = x + 10.75 + 21.5 * i

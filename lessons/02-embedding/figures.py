@@ -94,12 +94,12 @@ def maps(folder):
     for i, (pair, before, after) in enumerate(measured["cosines"]):
         y = 34 + 38 * i
         d.text(150, y + 5, pair, 13, "ink", "end")
-        d.line(170, y, 570, y, "soft", 2)
+        d.line(166, y, 514, y, "soft", 2)
         for value, colour in ((before, "line"), (after, "second" if "tractor" in pair else "third")):
-            d.circle(370 + 200 * value, y, 6, colour)
-        d.text(580, y + 5, "%.2f to %.2f" % (before, after), 12, "dim")
+            d.circle(340 + 174 * value, y, 6, colour)
+        d.text(532, y + 5, "%.2f to %.2f" % (before, after), 12, "dim")
     for value in (-1, 0, 1):
-        d.text(370 + 200 * value, 142, "%d" % value, 12, "dim", "middle")
+        d.text(340 + 174 * value, 142, "%d" % value, 12, "dim", "middle")
     d.save(folder, "cosines")
 
 

@@ -32,7 +32,8 @@ def order_figure(folder):
         for r in range(5):
             for c in range(8):
                 hit = c == 2 if column else r == 2
-                d.rect(left + 32 * c, 34 + 26 * r, 32, 26, ("second" if column else "third") if hit else "soft", "line", 0)
+                fill = ("second" if column else "third") if hit else "soft"
+                d.rect(left + 32 * c, 34 + 26 * r, 32, 26, fill, "line", 0)
         d.text(left, 182, "5 places, 5 pieces of memory" if column else "8 places, one piece of memory", 13, "dim")
     d.save(folder, "order")
 
@@ -53,9 +54,10 @@ def cache_figure(folder):
 
 def tile_figure(folder):
     d = Drawing(640, 230, "A tile of out needs a row of tiles of a and a column of tiles of b")
-    for left, top, cols, rows, name, hit, colour in ((20, 30, 6, 5, "a [M, K]", lambda r, c: r == 2, "fill"),
-                                                     (230, 30, 5, 6, "b [K, N]", lambda r, c: c == 3, "warm"),
-                                                     (430, 30, 5, 5, "out [M, N]", lambda r, c: (r, c) == (2, 3), "green")):
+    for left, top, cols, rows, name, hit, colour in (
+            (20, 30, 6, 5, "a [M, K]", lambda r, c: r == 2, "fill"),
+            (230, 30, 5, 6, "b [K, N]", lambda r, c: c == 3, "warm"),
+            (430, 30, 5, 5, "out [M, N]", lambda r, c: (r, c) == (2, 3), "green")):
         d.text(left, 20, name, 14, "ink", bold=True)
         for r in range(rows):
             for c in range(cols):
@@ -66,8 +68,9 @@ def tile_figure(folder):
 
 def warp_figure(folder):
     d = Drawing(640, 196, "Neighbouring threads in neighbouring rows jump; in neighbouring columns they share pieces")
-    for top, title, spread, note in ((30, "neighbours in neighbouring rows of a: 32 sectors", True, "32 bytes moved for 4 used"),
-                                     (122, "neighbours in neighbouring columns of b: 4 sectors", False, "all that is moved is used")):
+    for top, title, spread, note in (
+            (30, "neighbours in neighbouring rows of a: 32 sectors", True, "32 bytes moved for 4 used"),
+            (122, "neighbours in neighbouring columns of b: 4 sectors", False, "all that is moved is used")):
         d.text(16, top - 8, title, 13, "ink", bold=True)
         for i in range(8):
             d.circle(27 + 15 * i if not spread else 27 + 70 * i, top + 10, 7, "accent")
@@ -75,8 +78,8 @@ def warp_figure(folder):
         for s in range(8):
             for k in range(4):
                 x = 20 + 70 * s + 15 * k if spread else 20 + 15 * (4 * s + k)
-                hit = k == 0 if spread else s < 8
-                d.rect(x, top + 26, 15, 20, ("second" if spread else "third") if hit and (spread or s * 4 + k < 32) else "soft", "line", 0)
+                hit = k == 0 or not spread
+                d.rect(x, top + 26, 15, 20, ("second" if spread else "third") if hit else "soft", "line", 0)
         d.text(16, top + 64, note, 12, "dim")
     d.save(folder, "coalescing")
 

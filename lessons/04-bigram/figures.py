@@ -41,8 +41,9 @@ def softmax_figure(folder):
             x = left + 36 * i
             height = abs(value) * scale * (0.5 if column == 0 else 1)
             base = 160 if column else 130
-            d.rect(x, base - height if value > 0 else base, 26, max(height, 1), ("accent" if i == 1 else "line"), None, 1)
-            d.text(x + 13, (base - height if value > 0 else base) - 6, form % value, 11, "ink", "middle")
+            top = base - height if value > 0 else base
+            d.rect(x, top, 26, max(height, 1), ("accent" if i == 1 else "line"), None, 1)
+            d.text(x + 13, top - 6, form % value, 11, "ink", "middle")
             d.text(x + 13, 206, WORDS[i], 13, "dim", "middle", mono=True)
         if column < 2:
             d.arrow(left + 158, 100, left + 198, 100)

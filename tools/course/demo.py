@@ -74,8 +74,8 @@ def lesson_demo(root, name, words, times):
     """Runs the demo program of a lesson; without further words it lists its experiments."""
     lesson = lessons.find_lesson(lessons.load(root), name)
     if lesson is None or not os.path.exists(os.path.join(root, "lessons", lesson.name, "demo.cpp")):
-        raise Failure("There is no demo of '%s'. ./course demo alone trains a small GPT; ./course list shows the lessons."
-                      % name)
+        raise Failure("There is no demo of '%s'. ./course demo alone trains a small GPT; ./course list shows the "
+                      "lessons." % name)
     plan = build.make_plan(root, "default")
     program = "lesson-%02d" % lesson.number
     build.prepare(plan, (program,), times)

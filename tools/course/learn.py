@@ -1,4 +1,4 @@
-"""Where the learner is, hints, solutions, and back to the start: `./course` alone, list, hint, solution, diff, reset."""
+"""`./course` alone, list, hint, solution, diff and reset: where the learner is, help, and back to the start."""
 import difflib
 import os
 import shutil
