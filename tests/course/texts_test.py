@@ -145,7 +145,9 @@ class Overview(Tree):
         return lessons.Lesson(number, "%02d-%s" % (number, name), title, "Why?", 10, [], [])
 
     def test_the_map_lights_the_lessons_that_exist(self):
-        svg = overview.course_figure([self.lesson(3, "matmul", "Products")])
+        self.file("lessons/03-matmul/README.md", "")
+        both = [self.lesson(3, "matmul", "Products"), self.lesson(4, "bigram", "Pairs")]
+        svg = overview.course_figure(self.root, both)
         self.assertEqual(svg.count('class="f-fill s-accent"'), 1)
         self.assertEqual(sum(">%02d %s<" % (i, stop) in svg for i, stop in enumerate(overview.STOPS)), 29)
 

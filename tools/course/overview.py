@@ -13,9 +13,13 @@ TABLE = re.compile(r"(<!-- table: begin -->\n).*?(<!-- table: end -->)", flags=r
 ROMAN = "I II III IV V VI VII".split()
 
 
-def course_figure(all_lessons):
-    """Every lesson as a stop, part by part; those that exist are lit. Returns the SVG's text."""
-    there = {lesson.number for lesson in all_lessons}
+def has_text(root, lesson):
+    return os.path.exists(os.path.join(root, "lessons", lesson.name, "README.md"))
+
+
+def course_figure(root, all_lessons):
+    """Every lesson as a stop, part by part; those that can be read are lit. Returns the SVG's text."""
+    there = {lesson.number for lesson in all_lessons if has_text(root, lesson)}
     row_height, size, room, right = 34, 12, 206, 690
     rows = []  # (part or None where a part goes on, numbers)
     for part, numbers in enumerate(PARTS):
@@ -55,9 +59,7 @@ def table(root, all_lessons):
         own = [task for task in lesson.tasks if not task.solved]
         cuda = sum(task.device == "cuda" for task in own)
         tasks = "%d C++" % (len(own) - cuda) + (", %d CUDA" % cuda if cuda else "")
-        path = "%s/README.md" % lesson.name
-        there = os.path.exists(os.path.join(root, "lessons", path))
-        title = "[%s](%s)" % (lesson.title, path) if there else lesson.title
+        title = "[%s](%s/README.md)" % (lesson.title, lesson.name) if has_text(root, lesson) else lesson.title
         lines.append("| %02d | %s | %s | %d min | %s | %s |"
                      % (lesson.number, title, lesson.question.replace("|", "\\|"), lesson.minutes,
                         tasks, "all of it; CUDA in the emulator" if cuda else "all of it"))
@@ -75,7 +77,7 @@ def with_table(root, text, all_lessons):
 def glossary(root, all_lessons):
     """Every term that a lesson defines, in alphabetical order, with a heading for each letter."""
     terms = {}
-    for lesson in all_lessons:
+    for lesson in filter(lambda one: has_text(root, one), all_lessons):
         for term, meaning in lessons.terms(root, lesson).items():
             terms.setdefault(term.lower(), (term, meaning, lesson))
     lines = ["# Glossary", "", "Each term in a sentence, with the lesson that defines it first. Made by "

@@ -31,10 +31,12 @@ def copy_course(root, build_folder, copy):
     shutil.copy2(os.path.join(root, "course"), copy)
     shutil.copytree(os.path.join(root, "tools"), os.path.join(copy, "tools"),
                     ignore=shutil.ignore_patterns("__pycache__"))
-    for _, exercise in stubs.sources(root, lessons.load(root)):
+    for solution, exercise in stubs.sources(root, lessons.load(root)):
         os.makedirs(os.path.dirname(os.path.join(copy, exercise)), exist_ok=True)
         with open(os.path.join(copy, exercise), "w", encoding="utf-8") as file:
             file.write(stubs.pristine(root, exercise))
+        times = os.stat(os.path.join(root, solution))  # as old as it: nothing of the shared build is made anew
+        os.utime(os.path.join(copy, exercise), ns=(times.st_atime_ns, times.st_mtime_ns))
     plan = build.Plan(copy, "default", os.path.join(copy, "build", "default"), False, False)
     os.makedirs(grading.course_folder(plan))
     for name in os.listdir(build_folder):
