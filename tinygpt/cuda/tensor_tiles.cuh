@@ -48,9 +48,10 @@ __device__ void start_tile(uint4* tile, const Operand<__nv_bfloat16>& a, int row
         const int dr = kInner == Inner::k ? 0 : j, dk = kInner == Inner::k ? j : 0;
         values[j] = value_or_zero<kInner>(a, row + dr, k + dk, k_end);
       }
-      uint4 whole;  // one store of 16 bytes, as the copies above make
-      memcpy(&whole, values, sizeof(whole));
-      *place = whole;
+      std::uint32_t words[4];
+      memcpy(words, values, sizeof(words));
+      *place =
+          make_uint4(words[0], words[1], words[2], words[3]);  // one store, as the copies above
     }
   }
 }
