@@ -18,6 +18,7 @@ namespace {
 template <class Real>
 __device__ float row_max(const Real* x_n, int V) {
   // your code on the device: 04.softmax_forward_cuda
+  return {};
   // end of your code
 }
 
@@ -25,6 +26,7 @@ __device__ float row_max(const Real* x_n, int V) {
 template <class Real>
 __device__ float row_exp_sum(const Real* x_n, float largest, int V) {
   // your code on the device: 04.softmax_forward_cuda
+  return {};
   // end of your code
 }
 

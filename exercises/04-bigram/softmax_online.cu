@@ -19,6 +19,7 @@ struct Part {
 // are added, they must be rescaled to the larger of the two.
 __device__ Part merge(Part a, Part b) {
   // your code on the device: 04.softmax_online_cuda
+  return {};
   // end of your code
 }
 

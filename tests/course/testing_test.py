@@ -76,8 +76,8 @@ class Counting(Sandbox):
 
 
 class Manners(Sandbox):
-    def test_no_command_lists_the_commands(self):
-        done = self.course()
+    def test_help_lists_the_commands(self):
+        done = self.course("help")
         self.assertEqual(done.returncode, 0)
         for command in ("demo", "test", "doctor"):
             self.assertIn("./course " + command, done.stdout)

@@ -89,12 +89,14 @@ void linear(Results& r, const Ops<Real>& ops, const Memory& memory, int rows, in
   float* scratch = b.put<float>(Floats(scratch_size + 1));
   ops.linear_forward(out, x, w, bias, scratch, rows, inputs, outputs);
   ops.linear_backward(dx, dw, db, d, x, w, scratch, rows, inputs, outputs);
-  const std::string shape =
-      " " + std::to_string(rows) + " x " + std::to_string(inputs) + " x " + std::to_string(outputs);
-  r.push_back({"linear_forward" + shape, b.get(out, out_size)});
-  r.push_back({"linear_backward, dx" + shape, b.get(dx, in)});
-  r.push_back({"linear_backward, dweight" + shape, b.get(dw, weights)});
-  r.push_back({"linear_backward, dbias" + shape, b.get(db, outputs)});
+  const auto name = [&](std::string what) {  // appended to: GCC 12 warns of text + std::string
+    for (const int size : {rows, inputs, outputs}) what.append(" ").append(std::to_string(size));
+    return what;
+  };
+  r.push_back({name("linear_forward"), b.get(out, out_size)});
+  r.push_back({name("linear_backward, dx"), b.get(dx, in)});
+  r.push_back({name("linear_backward, dweight"), b.get(dw, weights)});
+  r.push_back({name("linear_backward, dbias"), b.get(db, outputs)});
 }
 
 template <class Real>

@@ -7,7 +7,7 @@ In a solution:
       // end of your code
 
 In its exercise the marks stay, and between them stands a throw of NotImplemented. Where code runs on the device, which
-cannot throw, the mark is "your code on the device" and nothing stands between.
+cannot throw, the mark is "your code on the device", and nothing stands between, or an empty result.
 """
 import os
 import re
@@ -45,9 +45,11 @@ def region_lines(text, task):
     return [lines[r.begin:r.end] for r in regions(text) if r.task == task]
 
 
-def empty(region):
+def empty(region, lines):
+    """What stands between the marks of an exercise."""
     if region.device:
-        return []
+        head = next((line for line in reversed(lines[:region.begin]) if re.search(r"__(device|global)__", line)), "")
+        return [] if " void " in head else [region.indent + "return {};"]
     return ['%sthrow NotImplemented("%s");' % (region.indent, region.task)]
 
 
@@ -71,7 +73,7 @@ def exercise_text(solution, name="the solution"):
     """The exercise that a solution's text makes."""
     lines = solution.split("\n")
     for region in reversed(regions(solution, name)):
-        lines[region.begin:region.end] = empty(region)
+        lines[region.begin:region.end] = empty(region, lines)
     return rename("\n".join(with_error_header(lines)))
 
 
