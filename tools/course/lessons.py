@@ -22,7 +22,8 @@ def read_lesson(path):
                         value["minutes"], [], value.get("mistakes", []))
         for ordinal, task in enumerate(value["tasks"], 1):
             lesson.tasks.append(Task(task["id"], task["symbol"], task["file"], task["device"], task["lines"],
-                                     task.get("solved", False), task["about"], task["hints"], lesson.name, ordinal))
+                                     task.get("solved", False), task["about"], tuple(task["hints"]), lesson.name,
+                                     ordinal))
         return lesson
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise Failure("%s cannot be read (%s: %s). git checkout brings it back."
