@@ -33,15 +33,19 @@ function(tinygpt_library name)
   target_link_libraries(tinygpt_${name} PUBLIC tinygpt_options ${arg_DEPENDS})
 endfunction()
 
+# tinygpt_cold(TARGET header...): code that computes little. It is optimised for a quick build instead, under the
+# sanitizers not at all, and the headers that take most of that time are read once for all of its files.
+function(tinygpt_cold target)
+  target_compile_options(${target} PRIVATE $<${TINYGPT_CXX}:$<IF:$<BOOL:${TINYGPT_SANITIZE}>,-O0,-O1>>)
+  target_precompile_headers(${target} PRIVATE ${ARGN})
+endfunction()
+
 # tinygpt_test(NAME sources... DEPENDS targets...): a Catch2 program whose cases ctest lists one by one.
 function(tinygpt_test name)
   cmake_parse_arguments(arg "" "" "DEPENDS" ${ARGN})
   add_executable(${name} ${arg_UNPARSED_ARGUMENTS})
   target_link_libraries(${name} PRIVATE tinygpt_options tinygpt_test_support ${arg_DEPENDS})
-  if(TINYGPT_SANITIZE)
-    # Catch2's macros, instrumented and optimised, would take as long to build as all the rest.
-    target_compile_options(${name} PRIVATE -O0)
-  endif()
+  tinygpt_cold(${name} ${CMAKE_SOURCE_DIR}/tests/support/catch.h)
   catch_discover_tests(${name} TEST_PREFIX "${name}: "
     PROPERTIES TIMEOUT 300 ENVIRONMENT "${TINYGPT_TEST_ENVIRONMENT}")
 endfunction()
