@@ -121,20 +121,27 @@ void norms(Results& r, const Ops<Real>& ops, const Memory& memory) {
 }
 
 template <class Real>
-void attention(Results& r, const Ops<Real>& ops, const Memory& memory) {
-  constexpr int B = 2, T = 11, NH = 4, NKV = 2, HS = 9;
-  constexpr std::int64_t kQkv = B * T * (NH + 2 * NKV) * HS, kOut = B * T * NH * HS;
+void attention(Results& r, const Ops<Real>& ops, const Memory& memory, int T, int HS, bool causal) {
+  constexpr int B = 2, NH = 4, NKV = 2;
+  const std::int64_t qkv_size = B * T * (NH + 2 * NKV) * HS, out_size = B * T * NH * HS;
   Buffers b(memory);
-  const Real *qkv = b.put<Real>(random_floats(kQkv, 1)), *d = b.put<Real>(random_floats(kOut, 2));
-  Real *out = b.put<Real>(Floats(kOut)), *dqkv = b.put<Real>(random_floats(kQkv, 3));
+  const Real *qkv = b.put<Real>(random_floats(qkv_size, 1)),
+             *d = b.put<Real>(random_floats(out_size, 2));
+  Real *out = b.put<Real>(Floats(out_size)), *dqkv = b.put<Real>(random_floats(qkv_size, 3));
   float *lse = b.put<float>(Floats(B * NH * T)), *scratch = b.put<float>(Floats(B * NH * T));
-  ops.attention_forward(out, lse, qkv, scratch, B, T, NH, NKV, HS, true);
-  r.push_back({"attention_forward", b.get(out, kOut)});
+  ops.attention_forward(out, lse, qkv, scratch, B, T, NH, NKV, HS, causal);
+  r.push_back({"attention_forward", b.get(out, out_size)});
   r.push_back({"attention_forward, lse", b.get(lse, B * NH * T)});
   // The same output for both types, or the comparison would be of that.
-  const Real* same = b.put<Real>(random_floats(kOut, 4));
-  ops.attention_backward(dqkv, d, same, lse, qkv, scratch, B, T, NH, NKV, HS, true);
-  r.push_back({"attention_backward", b.get(dqkv, kQkv)});
+  const Real* same = b.put<Real>(random_floats(out_size, 4));
+  ops.attention_backward(dqkv, d, same, lse, qkv, scratch, B, T, NH, NKV, HS, causal);
+  r.push_back({"attention_backward", b.get(dqkv, qkv_size)});
+}
+
+template <class Real>
+void rope(Results& r, const Ops<Real>& ops, const Memory& memory) {
+  constexpr int B = 2, T = 11;
+  Buffers b(memory);
   float *cosine = b.put<float>(Floats(T * 4)), *sine = b.put<float>(Floats(T * 4));
   Real* turned = b.put<Real>(random_floats(B * T * 24, 5));
   ops.rope_table(cosine, sine, T, 8, 10000.0f);
@@ -210,7 +217,11 @@ Results all(const Memory& memory, bool fast) {
   linear(r, ops, memory, 72, 40, 136);  // rows of whole 16 bytes, and a tile and its tail
   linear(r, ops, memory, 24, 520, 16);  // deep enough for the fast table to split the sum
   norms(r, ops, memory);
-  attention(r, ops, memory);
+  attention(r, ops, memory, 11, 9, true);    // rows that are not whole 16 bytes
+  attention(r, ops, memory, 70, 16, true);   // a tile and its tail
+  attention(r, ops, memory, 130, 64, true);  // tiles above the diagonal
+  attention(r, ops, memory, 33, 96, false);
+  rope(r, ops, memory);
   elementwise(r, ops, memory);
   tables(r, ops, memory);
   optimizer(r, ops, memory);

@@ -1,6 +1,7 @@
 #include "tinygpt/cuda/table.cuh"
 
 #include "solutions/table.cuh"
+#include "tinygpt/cuda/attention.cuh"
 #include "tinygpt/cuda/linear.cuh"
 #include "tinygpt/cuda/table.h"
 #include "tinygpt/simt/cuda.h"
@@ -15,6 +16,8 @@ Ops<Real> ops_of() {
   table.linear_backward = linear_backward<Real>;
   table.linear_scratch_size = linear_scratch_size;
   table.linear_gelu_forward = linear_gelu_forward<Real>;
+  table.attention_forward = attention_forward<Real>;
+  table.attention_backward = attention_backward<Real>;
   return table;
 }
 
