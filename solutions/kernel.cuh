@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <string>
 
+#include "tinygpt/core/bfloat16.h"
 #include "tinygpt/core/device.h"
 #include "tinygpt/core/error.h"
 #include "tinygpt/simt/cuda.h"
@@ -48,10 +49,14 @@ __device__ inline std::int64_t index_stride() { return std::int64_t{gridDim.x} *
 
 // Arithmetic is float whatever memory holds.
 __device__ inline float to_float(float x) { return x; }
-__device__ inline float to_float(__nv_bfloat16 x) { return __bfloat162float(x); }
+__device__ inline float to_float(Bfloat16 x) {
+  return __bfloat162float(__ushort_as_bfloat16(x.bits));
+}
 
 __device__ inline void store(float* to, float x) { *to = x; }
-__device__ inline void store(__nv_bfloat16* to, float x) { *to = __float2bfloat16(x); }
+__device__ inline void store(Bfloat16* to, float x) {
+  to->bits = __bfloat16_as_ushort(__float2bfloat16(x));
+}
 
 // *to += x
 template <class Real>

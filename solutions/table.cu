@@ -58,9 +58,10 @@ Ops<Real> ops_of() {
 }
 
 template Ops<float> ops_of();
-template Ops<__nv_bfloat16> ops_of();
+template Ops<Bfloat16> ops_of();
 
 Ops<float> ops() { return ops_of<float>(); }
+Ops<Bfloat16> bf16_ops() { return ops_of<Bfloat16>(); }
 
 std::string unusable() {
   int devices = 0;

@@ -7,11 +7,13 @@
 
 #include <string>
 
+#include "tinygpt/core/bfloat16.h"
 #include "tinygpt/ops/ops.h"
 
 namespace tinygpt::ref_cuda {  // only where TINYGPT_HAS_CUDA
 
 Ops<float> ops();
+Ops<Bfloat16> bf16_ops();
 
 // Why no GPU can be used here, in a few words; empty, if one can.
 std::string unusable();
@@ -21,6 +23,7 @@ std::string unusable();
 namespace tinygpt::ref_cuda_emulated {
 
 Ops<float> ops();
+Ops<Bfloat16> bf16_ops();
 std::string unusable();
 
 }  // namespace tinygpt::ref_cuda_emulated
@@ -28,5 +31,6 @@ std::string unusable();
 namespace tinygpt::ref_cuda_checked {  // not with thread sanitizing
 
 Ops<float> ops();
+Ops<Bfloat16> bf16_ops();
 
 }  // namespace tinygpt::ref_cuda_checked

@@ -122,12 +122,12 @@ void softmax_cross_entropy_backward(Real* dlogits, const Real* logits, const flo
 }
 
 template SoftmaxForward<float> softmax_forward<float>;
-template SoftmaxForward<__nv_bfloat16> softmax_forward<__nv_bfloat16>;
+template SoftmaxForward<Bfloat16> softmax_forward<Bfloat16>;
 template SoftmaxBackward<float> softmax_backward<float>;
-template SoftmaxBackward<__nv_bfloat16> softmax_backward<__nv_bfloat16>;
+template SoftmaxBackward<Bfloat16> softmax_backward<Bfloat16>;
 template CrossEntropyForward<float> cross_entropy_forward<float>;
-template CrossEntropyForward<__nv_bfloat16> cross_entropy_forward<__nv_bfloat16>;
+template CrossEntropyForward<Bfloat16> cross_entropy_forward<Bfloat16>;
 template SoftmaxCrossEntropyBackward<float> softmax_cross_entropy_backward<float>;
-template SoftmaxCrossEntropyBackward<__nv_bfloat16> softmax_cross_entropy_backward<__nv_bfloat16>;
+template SoftmaxCrossEntropyBackward<Bfloat16> softmax_cross_entropy_backward<Bfloat16>;
 
 }  // namespace tinygpt::mine_cuda

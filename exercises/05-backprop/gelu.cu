@@ -56,8 +56,8 @@ void gelu_backward(Real* dx, const Real* dout, const Real* x, std::int64_t n) {
 }
 
 template GeluForward<float> gelu_forward<float>;
-template GeluForward<__nv_bfloat16> gelu_forward<__nv_bfloat16>;
+template GeluForward<Bfloat16> gelu_forward<Bfloat16>;
 template GeluBackward<float> gelu_backward<float>;
-template GeluBackward<__nv_bfloat16> gelu_backward<__nv_bfloat16>;
+template GeluBackward<Bfloat16> gelu_backward<Bfloat16>;
 
 }  // namespace tinygpt::mine_cuda

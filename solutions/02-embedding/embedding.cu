@@ -68,8 +68,8 @@ void embedding_backward(float* dweight, const Real* dout, const int* tokens, int
 }
 
 template EmbeddingForward<float> embedding_forward<float>;
-template EmbeddingForward<__nv_bfloat16> embedding_forward<__nv_bfloat16>;
+template EmbeddingForward<Bfloat16> embedding_forward<Bfloat16>;
 template EmbeddingBackward<float> embedding_backward<float>;
-template EmbeddingBackward<__nv_bfloat16> embedding_backward<__nv_bfloat16>;
+template EmbeddingBackward<Bfloat16> embedding_backward<Bfloat16>;
 
 }  // namespace tinygpt::ref_cuda

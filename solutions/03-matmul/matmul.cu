@@ -66,6 +66,6 @@ void linear_forward(Real* out, const Real* x, const Real* weight, const Real* bi
 std::int64_t linear_scratch_size(int /*N*/, int /*C*/, int /*OC*/) { return 0; }
 
 template LinearForward<float> linear_forward<float>;
-template LinearForward<__nv_bfloat16> linear_forward<__nv_bfloat16>;
+template LinearForward<Bfloat16> linear_forward<Bfloat16>;
 
 }  // namespace tinygpt::ref_cuda

@@ -55,6 +55,6 @@ void linear_backward(Real* dx, float* dweight, float* dbias, const Real* dout, c
 }
 
 template LinearBackward<float> linear_backward<float>;
-template LinearBackward<__nv_bfloat16> linear_backward<__nv_bfloat16>;
+template LinearBackward<Bfloat16> linear_backward<Bfloat16>;
 
 }  // namespace tinygpt::ref_cuda

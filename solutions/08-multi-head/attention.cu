@@ -213,8 +213,8 @@ std::int64_t attention_scratch_size(int B, int T, int NH, int /*NKV*/, int /*HS*
 }
 
 template AttentionForward<float> multihead_attention_forward<float>;
-template AttentionForward<__nv_bfloat16> multihead_attention_forward<__nv_bfloat16>;
+template AttentionForward<Bfloat16> multihead_attention_forward<Bfloat16>;
 template AttentionBackward<float> multihead_attention_backward<float>;
-template AttentionBackward<__nv_bfloat16> multihead_attention_backward<__nv_bfloat16>;
+template AttentionBackward<Bfloat16> multihead_attention_backward<Bfloat16>;
 
 }  // namespace tinygpt::ref_cuda

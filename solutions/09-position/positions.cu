@@ -75,10 +75,10 @@ void sinusoidal_positions(Real* table, int T, int C, float base) {
 }
 
 template LearnedPositionsForward<float> learned_positions_forward<float>;
-template LearnedPositionsForward<__nv_bfloat16> learned_positions_forward<__nv_bfloat16>;
+template LearnedPositionsForward<Bfloat16> learned_positions_forward<Bfloat16>;
 template LearnedPositionsBackward<float> learned_positions_backward<float>;
-template LearnedPositionsBackward<__nv_bfloat16> learned_positions_backward<__nv_bfloat16>;
+template LearnedPositionsBackward<Bfloat16> learned_positions_backward<Bfloat16>;
 template SinusoidalPositions<float> sinusoidal_positions<float>;
-template SinusoidalPositions<__nv_bfloat16> sinusoidal_positions<__nv_bfloat16>;
+template SinusoidalPositions<Bfloat16> sinusoidal_positions<Bfloat16>;
 
 }  // namespace tinygpt::ref_cuda

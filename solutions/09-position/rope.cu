@@ -88,8 +88,8 @@ void rope_backward(Real* dx, const float* cosine, const float* sine, int B, int 
 }
 
 template RopeForward<float> rope_forward<float>;
-template RopeForward<__nv_bfloat16> rope_forward<__nv_bfloat16>;
+template RopeForward<Bfloat16> rope_forward<Bfloat16>;
 template RopeBackward<float> rope_backward<float>;
-template RopeBackward<__nv_bfloat16> rope_backward<__nv_bfloat16>;
+template RopeBackward<Bfloat16> rope_backward<Bfloat16>;
 
 }  // namespace tinygpt::ref_cuda

@@ -67,8 +67,8 @@ void dropout_backward(Real* dx, const Real* dout, std::int64_t n, float p, std::
 }
 
 template DropoutForward<float> dropout_forward<float>;
-template DropoutForward<__nv_bfloat16> dropout_forward<__nv_bfloat16>;
+template DropoutForward<Bfloat16> dropout_forward<Bfloat16>;
 template DropoutBackward<float> dropout_backward<float>;
-template DropoutBackward<__nv_bfloat16> dropout_backward<__nv_bfloat16>;
+template DropoutBackward<Bfloat16> dropout_backward<Bfloat16>;
 
 }  // namespace tinygpt::ref_cuda

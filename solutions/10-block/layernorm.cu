@@ -110,8 +110,8 @@ void layernorm_backward(Real* dx, float* dweight, float* dbias, const Real* dout
 std::int64_t norm_scratch_size(int /*N*/, int /*C*/) { return 0; }
 
 template LayernormForward<float> layernorm_forward<float>;
-template LayernormForward<__nv_bfloat16> layernorm_forward<__nv_bfloat16>;
+template LayernormForward<Bfloat16> layernorm_forward<Bfloat16>;
 template LayernormBackward<float> layernorm_backward<float>;
-template LayernormBackward<__nv_bfloat16> layernorm_backward<__nv_bfloat16>;
+template LayernormBackward<Bfloat16> layernorm_backward<Bfloat16>;
 
 }  // namespace tinygpt::ref_cuda

@@ -46,8 +46,8 @@ void residual_backward(Real* da, Real* db, const Real* dout, std::int64_t n) {
 }
 
 template ResidualForward<float> residual_forward<float>;
-template ResidualForward<__nv_bfloat16> residual_forward<__nv_bfloat16>;
+template ResidualForward<Bfloat16> residual_forward<Bfloat16>;
 template ResidualBackward<float> residual_backward<float>;
-template ResidualBackward<__nv_bfloat16> residual_backward<__nv_bfloat16>;
+template ResidualBackward<Bfloat16> residual_backward<Bfloat16>;
 
 }  // namespace tinygpt::ref_cuda

@@ -82,8 +82,8 @@ void rmsnorm_backward(Real* dx, float* dweight, const Real* dout, const Real* x,
 }
 
 template RmsnormForward<float> rmsnorm_forward<float>;
-template RmsnormForward<__nv_bfloat16> rmsnorm_forward<__nv_bfloat16>;
+template RmsnormForward<Bfloat16> rmsnorm_forward<Bfloat16>;
 template RmsnormBackward<float> rmsnorm_backward<float>;
-template RmsnormBackward<__nv_bfloat16> rmsnorm_backward<__nv_bfloat16>;
+template RmsnormBackward<Bfloat16> rmsnorm_backward<Bfloat16>;
 
 }  // namespace tinygpt::ref_cuda

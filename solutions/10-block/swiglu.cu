@@ -55,8 +55,8 @@ void swiglu_backward(Real* dx, const Real* dout, const Real* x, int N, int H) {
 }
 
 template SwigluForward<float> swiglu_forward<float>;
-template SwigluForward<__nv_bfloat16> swiglu_forward<__nv_bfloat16>;
+template SwigluForward<Bfloat16> swiglu_forward<Bfloat16>;
 template SwigluBackward<float> swiglu_backward<float>;
-template SwigluBackward<__nv_bfloat16> swiglu_backward<__nv_bfloat16>;
+template SwigluBackward<Bfloat16> swiglu_backward<Bfloat16>;
 
 }  // namespace tinygpt::ref_cuda

@@ -45,6 +45,6 @@ void adamw_step(Real* param, float* master, float* m, float* v, const float* gra
 }
 
 template AdamwStep<float> adamw_step<float>;
-template AdamwStep<__nv_bfloat16> adamw_step<__nv_bfloat16>;
+template AdamwStep<Bfloat16> adamw_step<Bfloat16>;
 
 }  // namespace tinygpt::ref_cuda

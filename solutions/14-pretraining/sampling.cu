@@ -78,6 +78,6 @@ void sample_token(int* token, const Real* logits, int V, float temperature, doub
 }
 
 template SampleToken<float> sample_token<float>;
-template SampleToken<__nv_bfloat16> sample_token<__nv_bfloat16>;
+template SampleToken<Bfloat16> sample_token<Bfloat16>;
 
 }  // namespace tinygpt::ref_cuda

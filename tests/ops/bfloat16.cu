@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "solutions/table.cuh"
+#include "tinygpt/core/bfloat16.h"
 #include "tinygpt/core/random.h"
 #include "tinygpt/cuda/table.cuh"
 #include "tinygpt/simt/cuda.h"
@@ -13,16 +14,16 @@ namespace {
 using Floats = std::vector<float>;
 
 float from_host(float x) { return x; }
-float from_host(__nv_bfloat16 x) { return __bfloat162float(x); }
+float from_host(Bfloat16 x) { return x; }
 void to_host(float& to, float x) { to = x; }
-void to_host(__nv_bfloat16& to, float x) { to = __float2bfloat16(x); }
+void to_host(Bfloat16& to, float x) { to = Bfloat16(x); }
 
 // Values that bf16 holds exactly.
 Floats random_floats(std::int64_t n, std::uint64_t seed, float scale = 1.0f) {
   Random random{seed};
   Floats values(static_cast<std::size_t>(n));
   for (float& value : values) {
-    value = __bfloat162float(__float2bfloat16(scale * static_cast<float>(random.normal())));
+    value = Bfloat16(scale * static_cast<float>(random.normal()));
   }
   return values;
 }
@@ -231,7 +232,7 @@ Results all(const Memory& memory, bool fast) {
 }  // namespace
 
 std::vector<Outcome> bf16_beside_float(const Memory& memory, bool fast) {
-  const Results in_float = all<float>(memory, fast), in_bf16 = all<__nv_bfloat16>(memory, fast);
+  const Results in_float = all<float>(memory, fast), in_bf16 = all<Bfloat16>(memory, fast);
   std::vector<Outcome> outcomes;
   for (std::size_t i = 0; i < in_float.size(); ++i) {
     outcomes.push_back({in_float[i].what, in_float[i].values, in_bf16[i].values});

@@ -6,6 +6,8 @@
 #include "tests/support/catch.h"
 #include "tests/support/implementations.h"
 #include "tests/train/small_training.h"
+#include "tinygpt/cuda/table.h"
+#include "tinygpt/simt/memory.h"
 #include "tinygpt/train/checkpoint.h"
 
 using namespace tinygpt;
@@ -27,7 +29,7 @@ TrainSettings device_settings() {
   s.batch = 2;
   s.time = 32;
   s.steps = 20;
-  s.lr = 1e-2f;
+  s.lr = 4e-3f;
   s.accumulate = 1;
   return s;
 }
@@ -52,6 +54,44 @@ std::vector<Implementation> devices() {
     if (i.device != Device::host) found.push_back(i);
   }
   return found;
+}
+
+// The fast tables in bf16, with their twins in float.
+struct InBf16 {
+  std::string name;
+  Ops<Bfloat16> ops;
+  Implementation in_float;
+};
+
+std::vector<InBf16> devices_in_bf16() {
+  std::vector<InBf16> found;
+  for (const Implementation& i : devices()) {
+    if (!i.name.starts_with("cuda")) continue;
+#if defined(TINYGPT_HAS_CUDA)
+    if (i.device == Device::gpu) {
+      found.push_back({i.name, cuda::bf16_ops(), i});
+      continue;
+    }
+#endif
+    found.push_back({i.name, cuda_emulated::bf16_ops(), i});
+  }
+  return found;
+}
+
+// A model's master weights, and the copy that passes are computed on.
+struct Pair {
+  Gpt<float> model;
+  Gpt<Bfloat16> rounded;
+};
+
+Pair pair_of(const InBf16& i, Family family, std::uint64_t seed = 1) {
+  const TrainSettings s = device_settings();
+  const GptConfig config = device_config(family);
+  const Memory& memory = i.in_float.memory;
+  Pair pair{make_gpt(config, i.in_float.ops, memory, Purpose::inference, 1, s.time),
+            make_gpt(config, i.ops, memory, Purpose::training, s.batch, s.time)};
+  init_parameters(pair.model, seed);
+  return pair;
 }
 
 }  // namespace
@@ -95,6 +135,53 @@ TEST_CASE("a training on a device goes on from its checkpoint to the bit", "[che
     Gpt<float> other = device_model(i, Family::gpt2, 99);
     Trainer resumed = make_trainer(other, device_settings());
     load_checkpoint(resumed, *checkpoint);
+    const std::vector<StepResult> expected = train(trainer, data, 2);
+    const std::vector<StepResult> results = train(resumed, data, 2);
+    for (std::size_t k = 0; k < results.size(); ++k) {
+      INFO(i.name << ", step " << k);
+      CHECK(results[k].loss == expected[k].loss);
+      CHECK(results[k].grad_norm == expected[k].grad_norm);
+    }
+  }
+}
+
+TEST_CASE("a training in bf16 has the losses of one in float within 2%",
+          "[trainer][device][bf16]") {
+  const TemporaryFolder folder;
+  const TokenFile data = small_data(folder);
+  for (const Family family : {Family::gpt2, Family::llama}) {
+    Gpt<float> on_cpu = device_model(implementations()[1], family);
+    Trainer cpu_trainer = make_trainer(on_cpu, device_settings());
+    const std::vector<StepResult> expected = train(cpu_trainer, data, 20);
+    const double cpu_validation = validate(cpu_trainer, data, {0, 40, 80});
+    for (const InBf16& i : devices_in_bf16()) {
+      Pair pair = pair_of(i, family);
+      Trainer trainer = make_trainer(pair.model, device_settings(), &pair.rounded);
+      const std::vector<StepResult> results = train(trainer, data, 20);
+      bool all_equal = true;
+      for (std::size_t step = 0; step < results.size(); ++step) {
+        INFO(i.name << ", step " << step);
+        CHECK(results[step].loss == Approx(expected[step].loss).epsilon(0.02));
+        all_equal = all_equal && std::abs(results[step].loss - expected[step].loss) < 1e-5;
+      }
+      CHECK_FALSE(all_equal);  // or it was float all along
+      CHECK(validate(trainer, data, {0, 40, 80}) == Approx(cpu_validation).epsilon(0.02));
+    }
+  }
+}
+
+TEST_CASE("a training in bf16 saves its master weights, and goes on from them to the bit",
+          "[checkpoint][device][bf16]") {
+  const TemporaryFolder folder;
+  const TokenFile data = small_data(folder);
+  for (const InBf16& i : devices_in_bf16()) {
+    Pair pair = pair_of(i, Family::gpt2);
+    Trainer trainer = make_trainer(pair.model, device_settings(), &pair.rounded);
+    train(trainer, data, 2);
+    save_checkpoint(trainer, {"data/x", "text", i.name, 1, "emulated"}, folder / "m", "{}");
+    Pair other = pair_of(i, Family::gpt2, 99);
+    Trainer resumed = make_trainer(other.model, device_settings(), &other.rounded);
+    load_checkpoint(resumed, *newest_checkpoint(folder / "m"));
     const std::vector<StepResult> expected = train(trainer, data, 2);
     const std::vector<StepResult> results = train(resumed, data, 2);
     for (std::size_t k = 0; k < results.size(); ++k) {

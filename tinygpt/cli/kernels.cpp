@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <omp.h>
 
+#include <map>
+
 #include "solutions/table.h"
 #include "solutions/table_cuda.h"
 #include "tinygpt/core/error.h"
@@ -18,12 +20,16 @@ struct Device {
   std::string name;
   std::vector<NamedOps> tables;
   Memory memory;
+  std::map<std::string, Ops<Bfloat16>> bf16_tables;
 };
 
 #if defined(TINYGPT_HAS_CUDA)
 std::string gpu_problem() { return ref_cuda::unusable(); }
 Device gpu() {
-  return {"cuda", {{"cuda", cuda::ops()}, {"ref_cuda", ref_cuda::ops()}}, simt::gpu_memory()};
+  return {"cuda",
+          {{"cuda", cuda::ops()}, {"ref_cuda", ref_cuda::ops()}},
+          simt::gpu_memory(),
+          {{"cuda", cuda::bf16_ops()}, {"ref_cuda", ref_cuda::bf16_ops()}}};
 }
 #else
 std::string gpu_problem() { return "this program was built without the CUDA toolkit"; }
@@ -32,14 +38,15 @@ Device gpu() { return {}; }
 
 Device make_device(const std::string& name) {
   if (name == "cpu") {
-    Device device{name, {{"cpu", cpu::ops()}, {"ref", ref::ops()}}, host_memory()};
+    Device device{name, {{"cpu", cpu::ops()}, {"ref", ref::ops()}}, host_memory(), {}};
     for (const NamedOps& table : more_tables()) device.tables.push_back(table);
     return device;
   }
   if (name == "emulated") {
     return {name,
             {{"cuda", cuda_emulated::ops()}, {"ref_cuda", ref_cuda_emulated::ops()}},
-            simt::emulated_memory()};
+            simt::emulated_memory(),
+            {{"cuda", cuda_emulated::bf16_ops()}, {"ref_cuda", ref_cuda_emulated::bf16_ops()}}};
   }
   check(name == "cuda", [&] {
     return fmt::format("--device: there is no '{}'; there are: auto, cpu, cuda, emulated", name);
@@ -85,7 +92,10 @@ Kernels choose_kernels(KernelChoice& choice) {
   if (choice.device == "auto") choice.device = automatic_device(choice.kernels);
   const Device device = make_device(choice.device);
   if (choice.kernels.empty()) choice.kernels = device.tables[0].name;
-  return {mix_ops(device.tables, choice.kernels), device.memory};
+  // Tables are mixed in float alone; in bf16 the one that is named first does it all.
+  const auto bf16 = device.bf16_tables.find(choice.kernels.substr(0, choice.kernels.find(',')));
+  return {mix_ops(device.tables, choice.kernels),
+          bf16 != device.bf16_tables.end() ? bf16->second : Ops<Bfloat16>{}, device.memory};
 }
 
 }  // namespace tinygpt::cli

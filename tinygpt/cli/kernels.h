@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "tinygpt/core/bfloat16.h"
 #include "tinygpt/ops/ops.h"
 
 namespace tinygpt::cli {
@@ -18,6 +19,7 @@ struct KernelChoice {
 // What a model is made with: a table and the memory that its pointers point into.
 struct Kernels {
   Ops<float> ops;
+  Ops<Bfloat16> bf16_ops;  // empty on the cpu
   Memory memory;
 };
 

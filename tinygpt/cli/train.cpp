@@ -203,6 +203,28 @@ void start(Session& s, const std::optional<fs::path>& checkpoint) {
   if (s.options.overwrite) remove_checkpoints(s.options.out);
 }
 
+// The model; with --dtype bf16 also the copy that passes are computed on. Then the model itself
+// only has the weights, and room to write samples with them.
+Gpt<float> make_models(const TrainOptions& o, const GptConfig& config, const Kernels& kernels,
+                       Gpt<Bfloat16>& rounded) {
+  const int B = o.settings.batch, T = o.settings.time;
+  const bool bf16 = o.settings.dtype == "bf16";
+  check(!bf16 || kernels.bf16_ops.linear_forward != nullptr,
+        "--dtype bf16 needs kernels for it, which the processor has not: --device cuda computes on "
+        "a GPU, --device emulated runs the CUDA kernels here, slowly");
+  const MemoryLedger ledger = bf16
+                                  ? memory_ledger(config, kernels.bf16_ops, Purpose::training, B, T)
+                                  : memory_ledger(config, kernels.ops, Purpose::training, B, T);
+  if (o.kernels.device != "cuda") {
+    check_memory(ledger, "this training",
+                 "choose a smaller --batch (and --accumulate), --context or model");
+  }
+  if (!bf16) return make_gpt(config, kernels.ops, kernels.memory, Purpose::training, B, T);
+  rounded = make_gpt(config, kernels.bf16_ops, kernels.memory, Purpose::training, B, T);
+  return make_gpt(config, kernels.ops, kernels.memory, Purpose::inference, 1,
+                  config.context_length);
+}
+
 void run(const CLI::App& command, TrainOptions& o) {
   const auto begun = Clock::now();
   complete_options(command, o);
@@ -217,14 +239,10 @@ void run(const CLI::App& command, TrainOptions& o) {
   const GptConfig config = prepare_config(command, o, corpus, checkpoint);
   const TrainOrigin origin = origin_of(o, corpus);
   if (stored) check_origin(o, stored->origin, origin);
-  if (o.kernels.device != "cuda") {
-    check_memory(
-        memory_ledger(config, kernels.ops, Purpose::training, o.settings.batch, o.settings.time),
-        "this training", "choose a smaller --batch (and --accumulate), --context or model");
-  }
-  Gpt<float> model = make_gpt(config, kernels.ops, kernels.memory, Purpose::training,
-                              o.settings.batch, o.settings.time);
-  Session s{o, corpus, model, make_trainer(model, o.settings)};
+  Gpt<Bfloat16> rounded;
+  Gpt<float> model = make_models(o, config, kernels, rounded);
+  Session s{o, corpus, model,
+            make_trainer(model, o.settings, o.settings.dtype == "bf16" ? &rounded : nullptr)};
   s.start = begun;
   start(s, checkpoint);
   catch_interrupts();

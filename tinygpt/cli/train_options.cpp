@@ -45,6 +45,11 @@ void add_step_options(CLI::App& command, TrainSettings& s) {
   command.add_option("--clip", s.clip, "Largest norm of the gradient (0: any)")
       ->capture_default_str();
   add_seed_option(command, s.seed, "Of initialisation, data order and dropout");
+  command
+      .add_option("--dtype", s.dtype,
+                  "float, or bf16: half the memory traffic, on cuda and emulated; the weights that "
+                  "are updated and saved stay in float")
+      ->capture_default_str();
   command.add_flag("--documents", s.documents,
                    "Windows begin where a document begins; validations judge whole documents");
   command.add_option("--eval-every", s.eval_every, "Steps between validations")
@@ -197,6 +202,7 @@ void take_settings(const CLI::App& command, TrainOptions& o, const CheckpointInf
   take(command, "--clip", s.clip, was.clip);
   take(command, "--seed", s.seed, was.seed);
   take(command, "--documents", s.documents, was.documents);
+  take(command, "--dtype", s.dtype, was.dtype);
   // With --max-minutes the machine's speed had the last word on the number of steps.
   if (o.max_minutes > 0) s.steps = was.steps;
   take_unless_given(command, "--steps", s.steps, was.steps);

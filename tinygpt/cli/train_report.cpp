@@ -152,7 +152,7 @@ void print_plan(const Session& s) {
     fmt::print("{:<10}{} threads, {} kernels; peak: {:.0f} GFLOP/s\n", "machine", k.threads,
                k.kernels, s.peak_flops * 1e-9);
   } else {
-    fmt::print("{:<10}{} kernels on {}\n", "machine", k.kernels,
+    fmt::print("{:<10}{} kernels in {} on {}\n", "machine", k.kernels, t.dtype,
                k.device == "cuda" ? "the GPU" : "an emulated GPU: for looking, not for speed");
   }
   if (s.first_step > 0) fmt::print("{:<10}after step {}\n", "resumed", s.first_step);

@@ -375,8 +375,8 @@ void attention_backward(Real* dqkv, const Real* dout, const Real* out, const flo
 }
 
 template AttentionForward<float> attention_forward<float>;
-template AttentionForward<__nv_bfloat16> attention_forward<__nv_bfloat16>;
+template AttentionForward<Bfloat16> attention_forward<Bfloat16>;
 template AttentionBackward<float> attention_backward<float>;
-template AttentionBackward<__nv_bfloat16> attention_backward<__nv_bfloat16>;
+template AttentionBackward<Bfloat16> attention_backward<Bfloat16>;
 
 }  // namespace tinygpt::cuda

@@ -65,7 +65,7 @@ struct Rows {
 // Value d of row t, and 0 outside, where a product is as if there were nothing.
 template <class Real>
 __device__ Real value_or_zero(const Rows<const Real>& rows, int t, int d) {
-  return t < rows.count && d < rows.HS ? rows.first[t * rows.stride + d] : Real(0.0f);
+  return t < rows.count && d < rows.HS ? rows.first[t * rows.stride + d] : Real{};
 }
 
 // Where 16 bytes of a tile's line are in shared memory: XOR with the line's number puts what eight
@@ -92,7 +92,7 @@ struct TensorCores {
   using Chunk = uint4;
 
   template <int kLines, bool kAligned>
-  static __device__ void start(Chunk* tile, const Rows<const __nv_bfloat16>& rows, int first) {
+  static __device__ void start(Chunk* tile, const Rows<const Bfloat16>& rows, int first) {
     for (int i = threadIdx.x; i < kLines * kChunks; i += blockDim.x) {
       const int line = i / kChunks, t = first + line, d = i % kChunks * kValues;
       Chunk* place = tile + tile_place<kChunks>(line, i % kChunks);
@@ -100,7 +100,7 @@ struct TensorCores {
         const bool inside = t < rows.count && d < rows.HS;
         simt::cp_async<16>(place, inside ? rows.first + t * rows.stride + d : rows.first, inside);
       } else {
-        __align__(16) __nv_bfloat16 values[kValues];
+        __align__(16) Bfloat16 values[kValues];
 #pragma unroll
         for (int j = 0; j < kValues; ++j) values[j] = value_or_zero(rows, t, d + j);
         std::uint32_t words[4];

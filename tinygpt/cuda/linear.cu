@@ -47,10 +47,10 @@ std::int64_t linear_scratch_size(int N, int C, int OC) {
 }
 
 template LinearForward<float> linear_forward<float>;
-template LinearForward<__nv_bfloat16> linear_forward<__nv_bfloat16>;
+template LinearForward<Bfloat16> linear_forward<Bfloat16>;
 template LinearGeluForward<float> linear_gelu_forward<float>;
-template LinearGeluForward<__nv_bfloat16> linear_gelu_forward<__nv_bfloat16>;
+template LinearGeluForward<Bfloat16> linear_gelu_forward<Bfloat16>;
 template LinearBackward<float> linear_backward<float>;
-template LinearBackward<__nv_bfloat16> linear_backward<__nv_bfloat16>;
+template LinearBackward<Bfloat16> linear_backward<Bfloat16>;
 
 }  // namespace tinygpt::cuda

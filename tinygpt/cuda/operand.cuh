@@ -30,7 +30,7 @@ __device__ const Real* address(const Operand<Real>& a, int row, int k) {
 // The value at (row, k), and 0 outside, where a product is as if there were nothing.
 template <Inner kInner, class Real>
 __device__ Real value_or_zero(const Operand<Real>& a, int row, int k, int k_end) {
-  return row < a.rows && k < k_end ? *address<kInner>(a, row, k) : Real(0.0f);
+  return row < a.rows && k < k_end ? *address<kInner>(a, row, k) : Real{};
 }
 
 // out = bias + sum

@@ -1,11 +1,11 @@
-// The table for a type of parameters and activations that only CUDA code knows.
+// The table for either type of parameters and activations.
 #pragma once
 
 #include "tinygpt/ops/ops.h"
 
 namespace tinygpt::cuda {
 
-// Real is float or __nv_bfloat16.
+// Real is float or Bfloat16.
 template <class Real>
 Ops<Real> ops_of();
 

@@ -30,8 +30,7 @@ __device__ int chunk_place(int line, int chunk) {
 
 // Starts the copies of one tile. Not aligned, the values come one by one.
 template <int kSize, Inner kInner, bool kAligned>
-__device__ void start_tile(uint4* tile, const Operand<__nv_bfloat16>& a, int row0, int k0,
-                           int k_end) {
+__device__ void start_tile(uint4* tile, const Operand<Bfloat16>& a, int row0, int k0, int k_end) {
   constexpr int kAcross = (kInner == Inner::k ? kTensorDepth : kSize) / kChunk;
   for (int i = threadIdx.x; i < kTileChunks<kSize>; i += kTensorThreads<kSize>) {
     const int line = i / kAcross, chunk = i % kAcross;
@@ -42,7 +41,7 @@ __device__ void start_tile(uint4* tile, const Operand<__nv_bfloat16>& a, int row
       const bool inside = row < a.rows && k < k_end;
       simt::cp_async<16>(place, inside ? address<kInner>(a, row, k) : a.data, inside);
     } else {
-      __align__(16) __nv_bfloat16 values[kChunk];
+      __align__(16) Bfloat16 values[kChunk];
 #pragma unroll
       for (int j = 0; j < kChunk; ++j) {
         const int dr = kInner == Inner::k ? 0 : j, dk = kInner == Inner::k ? j : 0;
@@ -98,8 +97,7 @@ __device__ void multiply_tile(float (&sums)[kFragments][4][4], const uint4* a, c
 // multiplied while cp.async brings the next two, past the registers.
 template <int kSize, Inner kInnerA, Inner kInnerB, bool kAligned, class Finish>
 __global__ void __launch_bounds__(kTensorThreads<kSize>)
-    tensor_tiles_kernel(Operand<__nv_bfloat16> a, Operand<__nv_bfloat16> b, Finish finish,
-                        Split split) {
+    tensor_tiles_kernel(Operand<Bfloat16> a, Operand<Bfloat16> b, Finish finish, Split split) {
 #if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 800
   constexpr int kFragments = kSize / 32;
   __shared__ uint4 tile_a[kStages][kTileChunks<kSize>], tile_b[kStages][kTileChunks<kSize>];

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <limits>
 
+#include "tinygpt/core/bfloat16.h"
 #include "tinygpt/core/error.h"
 
 namespace tinygpt {
@@ -158,5 +159,9 @@ std::int64_t scratch_floats(const GptConfig& c, const Ops<Real>& ops, Purpose pu
 template Activations<float> plan_activations<float>(const GptConfig&, Purpose, int, int, void*);
 template std::int64_t scratch_floats<float>(const GptConfig&, const Ops<float>&, Purpose, int, int,
                                             int);
+template Activations<Bfloat16> plan_activations<Bfloat16>(const GptConfig&, Purpose, int, int,
+                                                          void*);
+template std::int64_t scratch_floats<Bfloat16>(const GptConfig&, const Ops<Bfloat16>&, Purpose, int,
+                                               int, int);
 
 }  // namespace tinygpt

@@ -2,6 +2,8 @@
 
 #include <cstdint>
 
+#include "tinygpt/core/bfloat16.h"
+
 namespace tinygpt {
 namespace {
 
@@ -275,5 +277,18 @@ template void residual_norm_forward(const Pass<float>&, const NormActivations<fl
 template void norm_backward(const Pass<float>&, const NormActivations<float>&, NormOffsets);
 template void head_forward(const Pass<float>&, int, int);
 template void head_backward(const Pass<float>&);
+
+template void embed_forward(const Pass<Bfloat16>&);
+template void embed_backward(const Pass<Bfloat16>&);
+template void attention_branch_forward(const Pass<Bfloat16>&, int);
+template void attention_branch_backward(const Pass<Bfloat16>&, int);
+template void mlp_branch_forward(const Pass<Bfloat16>&, int);
+template void mlp_branch_backward(const Pass<Bfloat16>&, int);
+template void norm_forward(const Pass<Bfloat16>&, const NormActivations<Bfloat16>&, NormOffsets);
+template void residual_norm_forward(const Pass<Bfloat16>&, const NormActivations<Bfloat16>&,
+                                    const NormActivations<Bfloat16>&, NormOffsets);
+template void norm_backward(const Pass<Bfloat16>&, const NormActivations<Bfloat16>&, NormOffsets);
+template void head_forward(const Pass<Bfloat16>&, int, int);
+template void head_backward(const Pass<Bfloat16>&);
 
 }  // namespace tinygpt

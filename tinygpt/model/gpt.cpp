@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "tinygpt/core/bfloat16.h"
 #include "tinygpt/core/error.h"
 #include "tinygpt/core/random.h"
 #include "tinygpt/model/activations.h"
@@ -345,5 +346,16 @@ template void zero_gradients(Gpt<float>&);
 template void copy_logits(const Gpt<float>&, int, std::span<float>);
 template void copy_last_logits(const Gpt<float>&, int, std::span<float>);
 template int sample_last_token(const Gpt<float>&, int, float, double);
+
+template Gpt<Bfloat16> make_gpt(const GptConfig&, const Ops<Bfloat16>&, const Memory&, Purpose, int,
+                                int);
+template void init_parameters(Gpt<Bfloat16>&, std::uint64_t);
+template float forward(Gpt<Bfloat16>&, std::span<const int>, std::span<const int>, int, int,
+                       const ForwardOptions&);
+template void backward(Gpt<Bfloat16>&, float);
+template void zero_gradients(Gpt<Bfloat16>&);
+template void copy_logits(const Gpt<Bfloat16>&, int, std::span<float>);
+template void copy_last_logits(const Gpt<Bfloat16>&, int, std::span<float>);
+template int sample_last_token(const Gpt<Bfloat16>&, int, float, double);
 
 }  // namespace tinygpt

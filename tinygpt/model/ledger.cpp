@@ -2,6 +2,7 @@
 
 #include <cstdint>
 
+#include "tinygpt/core/bfloat16.h"
 #include "tinygpt/model/gpt.h"
 
 namespace tinygpt {
@@ -58,5 +59,6 @@ MemoryLedger memory_ledger(const GptConfig& config, const Ops<Real>& ops, Purpos
 }
 
 template MemoryLedger memory_ledger(const GptConfig&, const Ops<float>&, Purpose, int, int);
+template MemoryLedger memory_ledger(const GptConfig&, const Ops<Bfloat16>&, Purpose, int, int);
 
 }  // namespace tinygpt

@@ -210,6 +210,7 @@ void load_checkpoint(Trainer& trainer, const fs::path& checkpoint) {
     }
   });
   load_parameters(model, checkpoint);
+  trainer.rounded_is_current = false;
   load_moments(model, trainer.m, checkpoint / "optimizer-m.safetensors");
   load_moments(model, trainer.v, checkpoint / "optimizer-v.safetensors");
   trainer.step = info.step;

@@ -58,6 +58,8 @@ void check_settings(const TrainSettings& s, const GptConfig& config) {
   check_range("--eval-tokens", static_cast<double>(s.eval_tokens), 1, 1e12);
   check_range("--last-eval-tokens", static_cast<double>(s.last_eval_tokens), 1, 1e12);
   check_range("--eval-context", s.eval_context, 0, s.time - 1);
+  check(s.dtype == "float" || s.dtype == "bf16",
+        [&] { return fmt::format("--dtype: there is no '{}'; there are: float, bf16", s.dtype); });
   check(!s.documents || config.eos_token >= 0,
         "--documents: this corpus is one text without ends of documents");
   check(std::int64_t{s.batch} * s.time < (std::int64_t{1} << 31), [&] {
@@ -69,12 +71,14 @@ void check_settings(const TrainSettings& s, const GptConfig& config) {
 nlohmann::json settings_to_json(const TrainSettings& settings) {
   nlohmann::json value;
   for_each_setting(settings, [&](const char* name, const auto& field) { value[name] = field; });
+  value["dtype"] = settings.dtype;
   return value;
 }
 
 TrainSettings settings_from_json(const nlohmann::json& value) {
   TrainSettings settings;
   for_each_setting(settings, [&](const char* name, auto& field) { value.at(name).get_to(field); });
+  settings.dtype = value.value("dtype", settings.dtype);  // older checkpoints do not say
   return settings;
 }
 

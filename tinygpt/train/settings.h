@@ -24,6 +24,7 @@ struct TrainSettings {
   float weight_decay = 0.1f;
   float clip = 1.0f;  // of the gradient's norm; 0: no clipping
   std::uint64_t seed = 1;
+  std::string dtype = "float";  // of passes: float, or bf16 with the master weights in float
   // Windows begin where a document begins, and a validation judges whole documents.
   bool documents = false;
 

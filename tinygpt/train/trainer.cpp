@@ -23,10 +23,32 @@ DeviceBuffer zeroed(const Memory& memory, std::int64_t floats) {
 
 float* floats(const DeviceBuffer& buffer) { return static_cast<float*>(buffer.data()); }
 
+// use(model) with the one that passes are computed on.
+template <class Use>
+auto with_model(const Trainer& trainer, Use&& use) {
+  return trainer.rounded != nullptr ? use(*trainer.rounded) : use(*trainer.model);
+}
+
+// Every weight of the copy is the nearest bf16 to the model's: also after each step of AdamW, which
+// writes both.
+void update_rounded(Trainer& trainer) {
+  if (trainer.rounded == nullptr || trainer.rounded_is_current) return;
+  const Gpt<float>& model = *trainer.model;
+  std::vector<float> values(static_cast<std::size_t>(model.layout.total));
+  model.memory.copy_out(values.data(), model.params(), values.size() * sizeof(float));
+  std::vector<Bfloat16> rounded;
+  rounded.reserve(values.size());
+  for (const float value : values) rounded.emplace_back(value);
+  model.memory.copy_in(trainer.rounded->params(), rounded.data(),
+                       rounded.size() * sizeof(Bfloat16));
+  trainer.rounded_is_current = true;
+}
+
 // One call for each run of neighbouring parameters that decay alike. The padding between them is
 // zero, has no gradient, and stays zero.
-void apply_adamw(Trainer& trainer, AdamwSettings settings) {
-  const Gpt<float>& model = *trainer.model;
+template <class Real>
+void apply_adamw(const Trainer& trainer, const Gpt<Real>& model, float* master,
+                 AdamwSettings settings) {
   const std::vector<Parameter>& all = model.layout.parameters;
   for (std::size_t first = 0; first < all.size();) {
     std::size_t last = first + 1;
@@ -34,24 +56,34 @@ void apply_adamw(Trainer& trainer, AdamwSettings settings) {
     const std::int64_t begin = all[first].offset;
     const std::int64_t end = last < all.size() ? all[last].offset : model.layout.total;
     settings.weight_decay = all[first].decay ? trainer.settings.weight_decay : 0.0f;
-    model.ops.adamw_step(model.params() + begin, nullptr, floats(trainer.m) + begin,
-                         floats(trainer.v) + begin, model.grads() + begin, end - begin, settings);
+    model.ops.adamw_step(model.params() + begin, master != nullptr ? master + begin : nullptr,
+                         floats(trainer.m) + begin, floats(trainer.v) + begin,
+                         model.grads() + begin, end - begin, settings);
     first = last;
+  }
+}
+
+void apply_adamw(const Trainer& trainer, const AdamwSettings& settings) {
+  if (trainer.rounded != nullptr) {
+    apply_adamw(trainer, *trainer.rounded, trainer.model->params(), settings);
+  } else {
+    apply_adamw<float>(trainer, *trainer.model, nullptr, settings);
   }
 }
 
 // The gradient's norm, after clipping the gradient by it.
 float clip_by_norm(Trainer& trainer) {
-  const Gpt<float>& model = *trainer.model;
-  float* norm = floats(trainer.scratch);
-  // The scratch proper starts a cache line behind the norm.
-  model.ops.gradient_norm(norm, model.grads(), norm + 16, model.layout.total);
-  if (trainer.settings.clip > 0) {
-    model.ops.clip_gradients(model.grads(), norm, model.layout.total, trainer.settings.clip);
-  }
-  float value = 0;
-  model.memory.copy_out(&value, norm, sizeof(value));
-  return value;
+  return with_model(trainer, [&](const auto& model) {
+    float* norm = floats(trainer.scratch);
+    // The scratch proper starts a cache line behind the norm.
+    model.ops.gradient_norm(norm, model.grads(), norm + 16, model.layout.total);
+    if (trainer.settings.clip > 0) {
+      model.ops.clip_gradients(model.grads(), norm, model.layout.total, trainer.settings.clip);
+    }
+    float value = 0;
+    model.memory.copy_out(&value, norm, sizeof(value));
+    return value;
+  });
 }
 
 int boundary_of(const Trainer& trainer) {
@@ -65,7 +97,8 @@ ValidationPlan validation_plan(const Trainer& trainer) {
 // Adds the gradients of settings.accumulate batches and gives their mean loss.
 double accumulate_gradients(Trainer& trainer, const TokenFile& data) {
   const TrainSettings& s = trainer.settings;
-  zero_gradients(*trainer.model);
+  update_rounded(trainer);
+  with_model(trainer, [](auto& model) { zero_gradients(model); });
   double loss = 0;
   for (int i = 0; i < s.accumulate; ++i) {
     next_batch(trainer.tokens, trainer.targets, data, s.batch, s.time, boundary_of(trainer),
@@ -75,18 +108,21 @@ double accumulate_gradients(Trainer& trainer, const TokenFile& data) {
     options.dropout_seed = s.seed;
     options.dropout_step =
         static_cast<std::uint64_t>(std::int64_t{trainer.step} * s.accumulate + i);
-    loss += forward(*trainer.model, trainer.tokens, trainer.targets, s.batch, s.time, options);
-    backward(*trainer.model, 1.0f / static_cast<float>(s.accumulate));
+    with_model(trainer, [&](auto& model) {
+      loss += forward(model, trainer.tokens, trainer.targets, s.batch, s.time, options);
+      backward(model, 1.0f / static_cast<float>(s.accumulate));
+    });
   }
   return loss / s.accumulate;
 }
 
 }  // namespace
 
-Trainer make_trainer(Gpt<float>& model, const TrainSettings& settings) {
+Trainer make_trainer(Gpt<float>& model, const TrainSettings& settings, Gpt<Bfloat16>* rounded) {
   check_settings(settings, model.config);
   Trainer trainer;
   trainer.model = &model;
+  trainer.rounded = rounded;
   trainer.settings = settings;
   const std::int64_t n = model.layout.total;
   trainer.m = zeroed(model.memory, n);
@@ -143,6 +179,7 @@ double validate(Trainer& trainer, const TokenFile& data, const std::vector<std::
   const TrainSettings& s = trainer.settings;
   const ValidationPlan plan = validation_plan(trainer);
   const auto T = static_cast<std::size_t>(s.time);
+  update_rounded(trainer);
   double sum = 0;
   std::int64_t all_counted = 0;
   for (std::size_t first = 0; first < starts.size(); first += static_cast<std::size_t>(s.batch)) {
@@ -154,7 +191,9 @@ double validate(Trainer& trainer, const TokenFile& data, const std::vector<std::
       counted += validation_window(tokens.subspan(b * T, T), targets.subspan(b * T, T), data,
                                    starts[first + b], plan);
     }
-    sum += double{forward(*trainer.model, tokens, targets, static_cast<int>(B), s.time)} * counted;
+    sum += counted * with_model(trainer, [&](auto& model) {
+             return double{forward(model, tokens, targets, static_cast<int>(B), s.time)};
+           });
     all_counted += counted;
   }
   trainer.validation_loss = sum / static_cast<double>(all_counted);

@@ -6,6 +6,7 @@
 #include <optional>
 #include <vector>
 
+#include "tinygpt/core/bfloat16.h"
 #include "tinygpt/core/random.h"
 #include "tinygpt/model/gpt.h"
 #include "tinygpt/text/token_file.h"
@@ -19,6 +20,11 @@ inline constexpr std::uint64_t kDataStream = 1;
 
 struct Trainer {
   Gpt<float>* model = nullptr;
+  // Where there is one, passes are computed on this copy of the weights in bf16, and `model` has
+  // the master weights: most updates are too small for bf16 to add to a weight.
+  // Micikevicius et al.: "Mixed Precision Training" (2017), section 3.1.
+  Gpt<Bfloat16>* rounded = nullptr;
+  bool rounded_is_current = false;  // the first pass copies the weights
   TrainSettings settings;
   DeviceBuffer m, v;     // AdamW's moments, laid out like the parameters
   DeviceBuffer scratch;  // of the gradient's norm, which is its first value
@@ -29,9 +35,11 @@ struct Trainer {
   std::vector<int> tokens, targets;
 };
 
-// The model must be made for training, with room for settings.batch sequences of settings.time.
-// Throws Error on settings out of range.
-Trainer make_trainer(Gpt<float>& model, const TrainSettings& settings);
+// The model must be made for training, with room for settings.batch sequences of settings.time; or
+// `rounded` must, and then the model may be made for inference. Throws Error on settings out of
+// range.
+Trainer make_trainer(Gpt<float>& model, const TrainSettings& settings,
+                     Gpt<Bfloat16>* rounded = nullptr);
 
 // Throws Error, naming the file, unless it has enough tokens for one window.
 void check_length(const TokenFile& file, int time);
