@@ -3,12 +3,15 @@
 #include "solutions/table.cuh"
 #include "tinygpt/cuda/attention.cuh"
 #include "tinygpt/cuda/linear.cuh"
+#include "tinygpt/cuda/rows.cuh"
 #include "tinygpt/cuda/table.h"
 #include "tinygpt/simt/cuda.h"
 
 namespace tinygpt::cuda {
 
-// The reference's kernels, but where there is a faster one.
+// The reference's kernels, but where there is a faster one. Those that are left read and write each
+// value once, neighbours by neighbours, and are as fast as memory: there is nothing to gain by more
+// (AdamW, for one: moments, master weight and rounded weight in one pass).
 template <class Real>
 Ops<Real> ops_of() {
   Ops<Real> table = ref_cuda::ops_of<Real>();
@@ -18,6 +21,12 @@ Ops<Real> ops_of() {
   table.linear_gelu_forward = linear_gelu_forward<Real>;
   table.attention_forward = attention_forward<Real>;
   table.attention_backward = attention_backward<Real>;
+  table.layernorm_forward = layernorm_forward<Real>;
+  table.rmsnorm_forward = rmsnorm_forward<Real>;
+  table.residual_layernorm_forward = residual_layernorm_forward<Real>;
+  table.residual_rmsnorm_forward = residual_rmsnorm_forward<Real>;
+  table.cross_entropy_forward = cross_entropy_forward<Real>;
+  table.softmax_cross_entropy_backward = softmax_cross_entropy_backward<Real>;
   return table;
 }
 
