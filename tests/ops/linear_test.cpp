@@ -38,6 +38,7 @@ TEST_CASE("linear_forward is x W^T + b", "[linear][forward][lesson-03]") {
       if (!with_bias) in[2].assign(in[2].size(), 0.0);
       const Exact expected = linear_equation(N, C, OC).forward(in);
       for (const Implementation& i : implementations()) {
+        if (too_much_to_watch(i, std::int64_t{N} * C * OC, 3'000'000)) continue;
         Sandbox s(i, with_bias ? "linear_forward" : "linear_forward without bias");
         const float *x = s.input(in[0]), *w = s.input(in[1]), *b = s.input(in[2]);
         float* out = s.output(std::int64_t{N} * OC);
@@ -56,6 +57,7 @@ TEST_CASE("linear_backward adds dY W, dY^T X and the sum of dY", "[linear][backw
     const Values dout = random_values(std::int64_t{N} * OC, 4);
     const std::vector<Exact> expected = linear_equation(N, C, OC).backward(in, dout);
     for (const Implementation& i : implementations()) {
+      if (too_much_to_watch(i, std::int64_t{N} * C * OC, 3'000'000)) continue;
       Sandbox s(i, "linear_backward");
       const float *x = s.input(in[0]), *w = s.input(in[1]), *d = s.input(dout);
       float* dx = s.accumulator(std::int64_t{N} * C);

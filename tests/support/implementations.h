@@ -1,6 +1,7 @@
 // The implementations that every operator's tests run on.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,13 @@ struct Implementation {
 };
 
 std::vector<Implementation> implementations();
+
+// In check mode every access costs, and the largest shapes are there for what the processor's
+// kernels cut at: those of CUDA cut at hundreds of values.
+inline bool too_much_to_watch(const Implementation& i, std::int64_t values,
+                              std::int64_t most = 20'000) {
+  return i.exact_bounds && values > most;
+}
 
 struct Skipped {
   std::string name, why;
