@@ -101,24 +101,33 @@ void linear(Results& r, const Ops<Real>& ops, const Memory& memory, int rows, in
 }
 
 template <class Real>
-void norms(Results& r, const Ops<Real>& ops, const Memory& memory) {
+void norms(Results& r, const Ops<Real>& ops, const Memory& memory, int width) {
+  const std::int64_t count = std::int64_t{N} * width;
   Buffers b(memory);
-  const Real *x = b.put<Real>(random_floats(kCount, 1)), *w = b.put<Real>(random_floats(C, 2));
-  const Real *bias = b.put<Real>(random_floats(C, 3)), *d = b.put<Real>(random_floats(kCount, 4));
-  Real *out = b.put<Real>(Floats(kCount)), *dx = b.put<Real>(random_floats(kCount, 5));
+  const Real *x = b.put<Real>(random_floats(count, 1)), *w = b.put<Real>(random_floats(width, 2));
+  const Real *bias = b.put<Real>(random_floats(width, 3)),
+             *d = b.put<Real>(random_floats(count, 4));
+  Real *out = b.put<Real>(Floats(count)), *dx = b.put<Real>(random_floats(count, 5));
   float *mean = b.put<float>(Floats(N)), *rstd = b.put<float>(Floats(N));
-  float *dw = b.put<float>(Floats(C)), *db = b.put<float>(Floats(C));
-  ops.layernorm_forward(out, mean, rstd, x, w, bias, N, C, 1e-5f);
-  r.push_back({"layernorm_forward", b.get(out, kCount)});
+  float *dw = b.put<float>(Floats(width)), *db = b.put<float>(Floats(width));
+  ops.layernorm_forward(out, mean, rstd, x, w, bias, N, width, 1e-5f);
+  r.push_back({"layernorm_forward", b.get(out, count)});
   r.push_back({"layernorm_forward, rstd", b.get(rstd, N)});
-  ops.layernorm_backward(dx, dw, db, d, x, w, mean, rstd, nullptr, N, C);
-  r.push_back({"layernorm_backward, dx", b.get(dx, kCount)});
-  r.push_back({"layernorm_backward, dweight", b.get(dw, C)});
-  Real* dx_rms = b.put<Real>(random_floats(kCount, 6));
-  ops.rmsnorm_forward(out, rstd, x, w, N, C, 1e-5f);
-  ops.rmsnorm_backward(dx_rms, dw, d, x, w, rstd, nullptr, N, C);
-  r.push_back({"rmsnorm_forward", b.get(out, kCount)});
-  r.push_back({"rmsnorm_backward, dx", b.get(dx_rms, kCount)});
+  ops.layernorm_backward(dx, dw, db, d, x, w, mean, rstd, nullptr, N, width);
+  r.push_back({"layernorm_backward, dx", b.get(dx, count)});
+  r.push_back({"layernorm_backward, dweight", b.get(dw, width)});
+  Real* dx_rms = b.put<Real>(random_floats(count, 6));
+  ops.rmsnorm_forward(out, rstd, x, w, N, width, 1e-5f);
+  ops.rmsnorm_backward(dx_rms, dw, d, x, w, rstd, nullptr, N, width);
+  r.push_back({"rmsnorm_forward", b.get(out, count)});
+  r.push_back({"rmsnorm_backward, dx", b.get(dx_rms, count)});
+  if (ops.residual_layernorm_forward == nullptr) return;
+  Real* sum = b.put<Real>(Floats(count));  // of x and x: bf16 holds it exactly
+  ops.residual_layernorm_forward(out, sum, mean, rstd, x, x, w, bias, N, width, 1e-5f);
+  r.push_back({"residual_layernorm_forward", b.get(out, count)});
+  ops.residual_rmsnorm_forward(out, sum, rstd, x, x, w, N, width, 1e-5f);
+  r.push_back({"residual_rmsnorm_forward", b.get(out, count)});
+  r.push_back({"residual_rmsnorm_forward, sum", b.get(sum, count)});
 }
 
 template <class Real>
@@ -217,9 +226,10 @@ Results all(const Memory& memory, bool fast) {
   linear(r, ops, memory, 1, 1, 1);
   linear(r, ops, memory, 72, 40, 136);  // rows of whole 16 bytes, and a tile and its tail
   linear(r, ops, memory, 24, 520, 16);  // deep enough for the fast table to split the sum
-  norms(r, ops, memory);
-  attention(r, ops, memory, 11, 9, true);    // rows that are not whole 16 bytes
-  attention(r, ops, memory, 70, 16, true);   // a tile and its tail
+  norms(r, ops, memory, 37);
+  norms(r, ops, memory, 48);                // rows of whole 16 bytes
+  attention(r, ops, memory, 11, 9, true);   // rows that are not whole 16 bytes
+  attention(r, ops, memory, 70, 16, true);  // a tile and its tail
   // Tiles above the diagonal. The reference has none, and is slow to watch.
   attention(r, ops, memory, fast ? 130 : 13, 64, true);
   attention(r, ops, memory, 33, 96, false);
