@@ -146,6 +146,7 @@ class TrainCommandTest(ProgramTest):
             (["--preset", "best"], "--preset"), (["--kernels", "fast"], "fast"),
             (["--kernels", "cpu,softmax"], "softmax"), (["--threads", "-1"], "--threads"),
             (["--threads", "5000"], "--threads"), (["--device", "tpu"], "tpu"),
+            (["--dtype", "half"], "--dtype"), (["--dtype", "bf16", "--device", "cpu"], "--dtype bf16"),
             (["--resume", "--overwrite"], "--overwrite"), (["--resume"], "--resume"),
             (["--what"], "--what"), (["more"], "more"), (["--steps"], "--steps"),
         ]
@@ -314,6 +315,21 @@ class TrainCommandTest(ProgramTest):
         texts = [self.succeed("generate", "--model", "gpu", "--prompt", "the", "--max-tokens", 8,
                               "--temperature", 0, "--device", device) for device in ("cpu", "emulated")]
         self.assertEqual(texts[0], texts[1])
+        # In bf16 the losses are others, though not much, and a checkpoint says so.
+        self.succeed(*self.words(*few, "--device", "emulated", "--dtype", "bf16", out="bf16"))
+        for expected, found in zip(self.losses("cpu"), self.losses("bf16")):
+            self.assertNotEqual(expected[1], found[1])
+            self.assertAlmostEqual(expected[1], found[1], delta=0.02 * expected[1])
+        self.assertIn("bf16", self.succeed(*self.words("--steps", 5, "--resume", out="bf16")))
+        self.refuse(*self.words("--steps", 6, "--resume", "--dtype", "float", out="bf16"), naming="--dtype", begun=True)
+
+    def test_info_says_what_a_gpu_can_train(self):
+        batches = json.loads(self.succeed("info", "--config", "gpt2-124m", "--json"))["largest_gpu_batch"]
+        self.assertEqual([row["gib"] for row in batches], [4, 8, 12, 16, 24])
+        for smaller, row in zip(batches, batches[1:]):
+            self.assertLess(smaller["float"], row["float"])
+            self.assertLess(row["float"], row["bf16"])
+        self.assertIn("does not fit", self.succeed("info", "--config", "gpt2-1558m"))
 
 
 if __name__ == "__main__":

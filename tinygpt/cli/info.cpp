@@ -13,6 +13,7 @@
 #include "tinygpt/cli/kernels.h"
 #include "tinygpt/cli/terminal.h"
 #include "tinygpt/core/error.h"
+#include "tinygpt/cuda/table.h"
 #include "tinygpt/model/folder.h"
 #include "tinygpt/model/gpt.h"
 
@@ -39,6 +40,48 @@ struct Ledgers {
   FlopLedger flops;
   MemoryLedger training, inference;
 };
+
+constexpr int kGpuGib[] = {4, 8, 12, 16, 24};
+constexpr double kUsable = 0.9;  // of a GPU's memory: the driver and the screen need some, too
+constexpr int kMostSequences = 4096;
+
+// The largest batch for which need(B) bytes fit, or 0.
+template <class Need>
+int largest_batch(int gib, const Need& need) {
+  const double room = kUsable * gib * (std::int64_t{1} << 30);
+  int fits = 0, too_many = kMostSequences + 1;
+  while (too_many - fits > 1) {
+    const int B = (fits + too_many) / 2;
+    (static_cast<double>(need(B)) <= room ? fits : too_many) = B;
+  }
+  return fits;
+}
+
+// Training with the fast CUDA kernels: their scratch is the same emulated.
+std::int64_t gpu_bytes_in_float(const GptConfig& c, int B, int T) {
+  return memory_ledger(c, cuda_emulated::ops(), Purpose::training, B, T).total;
+}
+// As `tinygpt train --dtype bf16` has it: with a float model beside it that writes samples. Its
+// weights are the master weights, which the ledger counts already.
+std::int64_t gpu_bytes_in_bf16(const GptConfig& c, int B, int T) {
+  const MemoryLedger master =
+      memory_ledger(c, cuda_emulated::ops(), Purpose::inference, 1, c.context_length);
+  return memory_ledger(c, cuda_emulated::bf16_ops(), Purpose::training, B, T).total + master.total -
+         master.parameters;
+}
+
+// What fits a GPU: a batch for each size and type.
+struct GpuRow {
+  int gib = 0, in_float = 0, in_bf16 = 0;
+};
+std::vector<GpuRow> gpu_rows(const GptConfig& c, int T) {
+  std::vector<GpuRow> rows;
+  for (const int gib : kGpuGib) {
+    rows.push_back({gib, largest_batch(gib, [&](int B) { return gpu_bytes_in_float(c, B, T); }),
+                    largest_batch(gib, [&](int B) { return gpu_bytes_in_bf16(c, B, T); })});
+  }
+  return rows;
+}
 
 Ledgers make_ledgers(Arguments& a) {
   check(a.model.empty() || a.config.empty(), "give a model's folder or --config, not both");
@@ -144,6 +187,20 @@ void print_memory(const Ledgers& l) {
   print_row("total", megabytes(t.total), megabytes(i.total));
 }
 
+std::string batch_text(int B) {
+  if (B == 0) return "does not fit";
+  return B == kMostSequences ? fmt::format("{} or more", B) : fmt::format("{}", B);
+}
+
+void print_gpus(const Ledgers& l) {
+  fmt::print("\n{}\n", bold(fmt::format("Largest batch of {} tokens that a GPU can train", l.T)));
+  print_row("", "float", "bf16");
+  for (const GpuRow& row : gpu_rows(l.config, l.T)) {
+    print_row(fmt::format("{} GiB, a tenth kept free", row.gib), batch_text(row.in_float),
+              batch_text(row.in_bf16));
+  }
+}
+
 ordered_json config_json(const GptConfig& c) {
   return {{"family", family_name(c.family)},
           {"vocab_size", c.vocab_size},
@@ -178,6 +235,10 @@ void print_json(const Ledgers& l) {
                           {"step", f.step}};
   j["memory_bytes"] = {{"training", memory_json(l.training)},
                        {"inference", memory_json(l.inference)}};
+  for (const GpuRow& row : gpu_rows(l.config, l.T)) {
+    j["largest_gpu_batch"].push_back(
+        {{"gib", row.gib}, {"float", row.in_float}, {"bf16", row.in_bf16}});
+  }
   fmt::print("{}\n", j.dump(2, ' ', false, ordered_json::error_handler_t::replace));
 }
 
@@ -206,6 +267,7 @@ void info(Arguments& a) {
   print_parameters(l.parameters);
   print_flops(l);
   print_memory(l);
+  print_gpus(l);
 }
 
 }  // namespace
