@@ -41,7 +41,7 @@ function(tinygpt_cold target)
 endfunction()
 
 # tinygpt_test(NAME sources... DEPENDS targets...): a Catch2 program whose cases ctest lists one by one. Of a program
-# that runs CUDA kernels, too, EMULATED says which cases do (by Catch2's tags), HOST which do not; the first are labelled.
+# that runs CUDA kernels, too, EMULATED says which cases do (by Catch2's tags) and are labelled so, HOST which do not.
 function(tinygpt_test name)
   cmake_parse_arguments(arg "" "EMULATED;HOST" "DEPENDS" ${ARGN})
   add_executable(${name} ${arg_UNPARSED_ARGUMENTS})
@@ -60,8 +60,12 @@ function(tinygpt_test name)
 endfunction()
 
 # tinygpt_gpu_test(TITLE NAME words...): the program's cases once more, on a GPU. Where there is none, the test is
-# skipped and says why.
+# skipped and says why. The target gpu_tests builds all of these programs.
 function(tinygpt_gpu_test title name)
+  if(NOT TARGET gpu_tests)
+    add_custom_target(gpu_tests)
+  endif()
+  add_dependencies(gpu_tests ${name})
   add_test(NAME "gpu: ${title}" COMMAND ${name} ${ARGN})
   set_tests_properties("gpu: ${title}" PROPERTIES TIMEOUT 300 LABELS gpu SKIP_RETURN_CODE 77
     ENVIRONMENT "${TINYGPT_TEST_ENVIRONMENT};TINYGPT_TEST_DEVICES=gpu")

@@ -81,10 +81,10 @@ class Counting(Sandbox):
 
     def test_a_skipped_test_of_a_gpu_is_said_to_be_skipped(self):
         self.write("results.xml", MIXED)
+        gpu, emulated = ({"name": "LABELS", "value": [label]} for label in ("gpu", "emulated"))
         self.write("labels.json", json.dumps({"tests": [
-            {"name": "needs a GPU", "properties": [{"name": "LABELS", "value": ["gpu"]}]},
-            {"name": "adds", "properties": [{"name": "TIMEOUT", "value": 3}, {"name": "LABELS", "value": ["emulated"]}]},
-            {"name": "divides"}]}))
+            {"name": "needs a GPU", "properties": [gpu]}, {"name": "divides"},
+            {"name": "adds", "properties": [{"name": "TIMEOUT", "value": 3}, emulated]}]}))
         done = self.course("test", CTEST_CODE="8")
         self.assertIn("Tests of CUDA kernels: 1 emulated, 0 gpu, 1 skipped\n", done.stdout)
 
