@@ -170,7 +170,8 @@ class Rehearsal(Folder):
                          {"build": "skipped", "tests": "emulated", "compute-sanitizer": "skipped",
                           "training": "emulated", "benchmarks": "emulated"})
         self.assertNotIn('"gpu"', json.dumps(report))
-        self.assertIn("Nothing here ran on a GPU", open(os.path.join(self.path("out"), name[:-4] + "md")).read())
+        with open(os.path.join(self.path("out"), name[:-4] + "md"), encoding="utf-8") as file:
+            self.assertIn("Nothing here ran on a GPU", file.read())
 
 
 if __name__ == "__main__":
