@@ -5,79 +5,100 @@
 #include <array>
 #include <cstdint>
 
+#include "bench/device.h"
 #include "bench/kernels.h"
-#include "tinygpt/core/buffer.h"
-#include "tinygpt/core/random.h"
 
 namespace tinygpt::bench {
 namespace {
 
 using Matrix = Eigen::Map<Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>>;
 
-// One linear layer of the model, with buffers for its forward and backward.
+constexpr std::array kPasses = {"forward", "dX", "dW"};
+using Passes = std::array<std::vector<Candidate>, kPasses.size()>;
+
+// One linear layer of the model, with buffers for its forward and backward. out, dx and dW are
+// written over and over: only the time matters here.
 struct Layer {
-  Layer(const char* label, int rows, int inputs, int outputs, const Ops<float>& ops)
-      : name(label),
-        N(rows),
-        C(inputs),
-        OC(outputs),
-        x(std::int64_t{N} * C),
-        weight(std::int64_t{OC} * C),
-        out(std::int64_t{N} * OC),
-        scratch(ops.linear_scratch_size(N, C, OC)) {
-    Random random{1};
-    for (Buffer<float>* buffer : {&x, &weight, &out}) {
-      for (float& value : buffer->span()) value = static_cast<float>(random.uniform() - 0.5);
-    }
-  }
   const char* name;
   int N, C, OC;
-  Buffer<float> x, weight, out, scratch;
+  bool bf16;
+  DeviceBuffer x, weight, dout, out, dx, dweight, scratch;
 };
 
-// out, dx and dW are written over x, weight and out: only the time matters here, and the values
-// stay finite, since accumulating ones are scaled down by their size.
-std::array<std::vector<Candidate>, 3> candidates(Layer& l, const Ops<float>& ops, Buffer<float>& dx,
-                                                 Buffer<float>& dweight, Buffer<float>& y) {
-  const Matrix x(l.x.data(), l.N, l.C), w(l.weight.data(), l.OC, l.C), dy(l.out.data(), l.N, l.OC);
-  const auto forward = [&] {
-    ops.linear_forward(y.data(), l.x.data(), l.weight.data(), nullptr, l.scratch.data(), l.N, l.C,
-                       l.OC);
-  };
-  const auto eigen_forward = [&l, &y, x, w] {
-    Matrix(y.data(), l.N, l.OC).noalias() = x * w.transpose();
-  };
-  const auto backward = [&](float* to_x, float* to_weight) {
-    ops.linear_backward(to_x, to_weight, nullptr, l.out.data(), l.x.data(), l.weight.data(),
-                        l.scratch.data(), l.N, l.C, l.OC);
-  };
-  const auto eigen_dx = [&l, &dx, w, dy] { Matrix(dx.data(), l.N, l.C).noalias() += dy * w; };
-  const auto eigen_dw = [&l, &dweight, x, dy] {
-    Matrix(dweight.data(), l.OC, l.C).noalias() += dy.transpose() * x;
-  };
-  return {{{{"tinygpt", forward}, {"Eigen", eigen_forward}},
-           {{"tinygpt", [backward, &dx] { backward(dx.data(), nullptr); }}, {"Eigen", eigen_dx}},
-           {{"tinygpt", [backward, &dweight] { backward(nullptr, dweight.data()); }},
-            {"Eigen", eigen_dw}}}};
+Layer make_layer(const char* name, int N, int C, int OC, bool bf16, const Settings& s,
+                 const Ops<float>& ops) {
+  const std::int64_t inputs = std::int64_t{N} * C, outputs = std::int64_t{N} * OC;
+  const std::int64_t weights = std::int64_t{OC} * C;
+  const auto random = bf16 ? random_bf16 : random_floats;
+  const std::int64_t size = bf16 ? 2 : 4;
+  const std::int64_t scratch = bf16 ? 0 : ops.linear_scratch_size(N, C, OC) * 4;
+  return {name,
+          N,
+          C,
+          OC,
+          bf16,
+          random(s.memory, inputs, 1),
+          random(s.memory, weights, 2),
+          random(s.memory, outputs, 3),
+          DeviceBuffer(s.memory, outputs * size),
+          zeros(s.memory, inputs * size),
+          zeros(s.memory, weights * 4),
+          DeviceBuffer(s.memory, scratch)};
 }
 
-void bench_layer(Report& report, const Settings& settings, const Ops<float>& ops, Layer& layer) {
-  Buffer<float> dx(layer.x.size()), dweight(layer.weight.size()), y(layer.out.size());
-  for (Buffer<float>* buffer : {&dx, &dweight}) {
-    for (float& value : buffer->span()) value = 0;
+void add_ours(Passes& passes, const Layer& l, const Ops<float>& ops) {
+  passes[0].push_back({"tinygpt", [&] {
+                         ops.linear_forward(floats(l.out), floats(l.x), floats(l.weight), nullptr,
+                                            floats(l.scratch), l.N, l.C, l.OC);
+                       }});
+  const auto backward = [&](float* dx, float* dweight) {
+    ops.linear_backward(dx, dweight, nullptr, floats(l.dout), floats(l.x), floats(l.weight),
+                        floats(l.scratch), l.N, l.C, l.OC);
+  };
+  passes[1].push_back({"tinygpt", [&l, backward] { backward(floats(l.dx), nullptr); }});
+  passes[2].push_back({"tinygpt", [&l, backward] { backward(nullptr, floats(l.dweight)); }});
+}
+
+void add_eigen(Passes& passes, const Layer& l) {
+  const Matrix x(floats(l.x), l.N, l.C), w(floats(l.weight), l.OC, l.C);
+  const Matrix dy(floats(l.dout), l.N, l.OC);
+  passes[0].push_back(
+      {"Eigen", [&l, x, w] { Matrix(floats(l.out), l.N, l.OC).noalias() = x * w.transpose(); }});
+  passes[1].push_back(
+      {"Eigen", [&l, w, dy] { Matrix(floats(l.dx), l.N, l.C).noalias() += dy * w; }});
+  passes[2].push_back({"Eigen", [&l, x, dy] {
+                         Matrix(floats(l.dweight), l.OC, l.C).noalias() += dy.transpose() * x;
+                       }});
+}
+
+void add_products(Passes& passes, const Layer& l, const Products& p) {
+  passes[0].push_back(
+      {p.who, [&] { p.forward(l.out.data(), l.x.data(), l.weight.data(), l.N, l.C, l.OC); }});
+  passes[1].push_back(
+      {p.who, [&] { p.dx(l.dx.data(), l.dout.data(), l.weight.data(), l.N, l.C, l.OC); }});
+  passes[2].push_back(
+      {p.who, [&] { p.dweight(floats(l.dweight), l.dout.data(), l.x.data(), l.N, l.C, l.OC); }});
+}
+
+void bench_layer(Report& report, const Settings& settings, const Ops<float>& ops,
+                 const Layer& layer) {
+  Passes passes;
+  if (!layer.bf16) add_ours(passes, layer, ops);
+  if (settings.on_host()) add_eigen(passes, layer);
+  for (const Products& products : settings.products) {
+    if (products.bf16 == layer.bf16) add_products(passes, layer, products);
   }
   const double flops = 2.0 * layer.N * layer.C * layer.OC;
-  const char* const names[] = {"forward", "dX", "dW"};
-  int i = 0;
-  for (const std::vector<Candidate>& pair : candidates(layer, ops, dx, dweight, y)) {
-    const std::vector<Timing> times = time_in_turn(pair, settings.rounds, settings.min_seconds);
-    Row row{"matrix product",
-            fmt::format("{} {} {}x{}x{}", layer.name, names[i++], layer.N, layer.C, layer.OC),
+  for (std::size_t i = 0; i < passes.size(); ++i) {
+    const std::vector<Timing> times =
+        time_in_turn(passes[i], settings.rounds, settings.min_seconds, waiting(settings.memory));
+    Row row{layer.bf16 ? "matrix product, bf16" : "matrix product",
+            fmt::format("{} {} {}x{}x{}", layer.name, kPasses[i], layer.N, layer.C, layer.OC),
             "GFLOP/s",
             report.machine.peak_gflops,
             {}};
-    for (std::size_t k = 0; k < pair.size(); ++k) {
-      row.figures.push_back(speed(pair[k].name, times[k], flops * 1e-9));
+    for (std::size_t k = 0; k < passes[i].size(); ++k) {
+      row.figures.push_back(speed(passes[i][k].name, times[k], flops * 1e-9));
     }
     report.rows.push_back(std::move(row));
   }
@@ -89,16 +110,17 @@ void bench_matmul(Report& report, const Settings& settings, const Ops<float>& op
   Eigen::setNbThreads(settings.threads);
   const GptConfig& c = settings.config;
   const int N = settings.batch * settings.time;
-  const int up = c.family == Family::llama ? 2 * c.hidden : c.hidden;
-  const auto run = [&](const char* name, int C, int OC) {
-    Layer layer(name, N, C, OC, ops);
-    bench_layer(report, settings, ops, layer);
-  };
-  run("qkv", c.width, c.qkv_width());
-  run("proj", c.width, c.width);
-  run("up", c.width, up);
-  run("down", c.hidden, c.width);
-  run("head", c.width, c.vocab_size);
+  for (const bool bf16 : {false, true}) {
+    if (bf16 && settings.on_host()) continue;
+    const auto run = [&](const char* name, int C, int OC) {
+      bench_layer(report, settings, ops, make_layer(name, N, C, OC, bf16, settings, ops));
+    };
+    run("qkv", c.width, c.qkv_width());
+    run("proj", c.width, c.width);
+    run("up", c.width, c.up_width());
+    run("down", c.hidden, c.width);
+    run("head", c.width, c.vocab_size);
+  }
 }
 
 }  // namespace tinygpt::bench

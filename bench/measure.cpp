@@ -17,9 +17,12 @@ double now() {
   return std::chrono::duration<double>(Clock::now().time_since_epoch()).count();
 }
 
-double time_repeated(const std::function<void()>& run, int repeats) {
+double time_repeated(const std::function<void()>& run, int repeats,
+                     const std::function<void()>& wait) {
+  if (wait) wait();  // nothing is under way
   const double start = now();
   for (int i = 0; i < repeats; ++i) run();
+  if (wait) wait();
   return (now() - start) / repeats;
 }
 
@@ -34,17 +37,17 @@ Timing summarize(std::vector<double> values) {
 }
 
 std::vector<Timing> time_in_turn(const std::vector<Candidate>& candidates, int rounds,
-                                 double min_seconds) {
+                                 double min_seconds, const std::function<void()>& wait) {
   std::vector<int> repeats;
   for (const Candidate& candidate : candidates) {
     candidate.run();  // first touch of memory, threads started
-    const double once = std::max(time_repeated(candidate.run, 1), 1e-9);
+    const double once = std::max(time_repeated(candidate.run, 1, wait), 1e-9);
     repeats.push_back(std::max(1, static_cast<int>(std::ceil(min_seconds / once))));
   }
   std::vector<std::vector<double>> seconds(candidates.size());
   for (int round = 0; round < rounds; ++round) {
     for (std::size_t i = 0; i < candidates.size(); ++i) {
-      seconds[i].push_back(time_repeated(candidates[i].run, repeats[i]));
+      seconds[i].push_back(time_repeated(candidates[i].run, repeats[i], wait));
     }
   }
   std::vector<Timing> timings;

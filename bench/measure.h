@@ -11,7 +11,7 @@ struct Timing {  // seconds of one call
   double median = 0, min = 0, max = 0;
 };
 
-// One thing to time. prepare runs before each timed call and is not timed.
+// One thing to time.
 struct Candidate {
   std::string name;
   std::function<void()> run;
@@ -20,8 +20,10 @@ struct Candidate {
 // Times the candidates in turn (A B C, A B C, ...), so that a machine whose speed drifts drifts for
 // all of them. Each gets one call to warm up and then `rounds` measurements; a measurement repeats
 // the call until it lasts min_seconds, so that short kernels outlast the clock's grain.
+// A device computes on after a call has returned: `wait` is then what waits for it, at the end of
+// each measurement and inside of its time.
 std::vector<Timing> time_in_turn(const std::vector<Candidate>& candidates, int rounds,
-                                 double min_seconds);
+                                 double min_seconds, const std::function<void()>& wait = {});
 
 // Median, minimum and maximum; values must not be empty.
 Timing summarize(std::vector<double> values);

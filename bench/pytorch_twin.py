@@ -47,7 +47,7 @@ class Gpt(nn.Module):
                 nn.init.normal_(p, std=0.02)
 
     def forward(self, tokens, targets):
-        x = self.wte(tokens) + self.wpe(torch.arange(tokens.shape[1]))
+        x = self.wte(tokens) + self.wpe(torch.arange(tokens.shape[1], device=tokens.device))
         for block in self.blocks:
             x = block(x)
         logits = self.norm(x) @ self.wte.weight.T
@@ -59,29 +59,41 @@ def main():
     names = ("vocabulary", "context", "layers", "heads", "width", "hidden", "batch", "threads")
     for name in names:
         parser.add_argument("--" + name, type=int, required=True)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--dtype", choices=("float32", "bf16"), default="float32")
+    parser.add_argument("--compile", action="store_true")
     a = parser.parse_args()
     torch.set_num_threads(a.threads)
     torch.manual_seed(1)
-    model = Gpt(a.vocabulary, a.context, a.layers, a.heads, a.width, a.hidden)
+    model = Gpt(a.vocabulary, a.context, a.layers, a.heads, a.width, a.hidden).to(a.device)
     decay = [p for p in model.parameters() if p.dim() >= 2]
     rest = [p for p in model.parameters() if p.dim() < 2]
     groups = [{"params": decay, "weight_decay": 0.1}, {"params": rest, "weight_decay": 0.0}]
     # The fused optimizer is PyTorch's fastest on a CPU.
     optimizer = torch.optim.AdamW(groups, lr=1e-4, betas=(0.9, 0.95), fused=True)
     text = torch.randint(a.vocabulary, (a.batch, a.context + 1))
-    tokens, targets = text[:, :-1].contiguous(), text[:, 1:].contiguous()
+    tokens, targets = (t.contiguous().to(a.device) for t in (text[:, :-1], text[:, 1:]))
 
+    loss_of = torch.compile(model) if a.compile else model
+
+    def step():
+        optimizer.zero_grad(set_to_none=True)
+        with torch.autocast(a.device, dtype=torch.bfloat16, enabled=a.dtype == "bf16"):
+            loss = loss_of(tokens, targets)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        return loss.item()  # waits for the device
+
+    if a.device != "cpu":
+        step()  # compiles, and fails here where memory does not suffice
     print(json.dumps({"version": torch.__version__.split("+")[0]}), flush=True)
     for line in sys.stdin:
         if line.strip() != "step":
             break
         start = time.perf_counter()
-        optimizer.zero_grad(set_to_none=True)
-        loss = model(tokens, targets)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        print(json.dumps({"seconds": time.perf_counter() - start, "loss": loss.item()}), flush=True)
+        loss = step()
+        print(json.dumps({"seconds": time.perf_counter() - start, "loss": loss}), flush=True)
 
 
 if __name__ == "__main__":

@@ -59,11 +59,16 @@ Figure speed(std::string who, const Timing& seconds, double work) {
 
 std::string to_table(const Report& report) {
   const Machine& m = report.machine;
-  std::string out = fmt::format(
-      "{}, {} threads, {}\n  peak {} GFLOP/s (fused multiply-adds in registers), reads {} GB/s "
-      "from "
-      "memory\n",
-      m.processor, m.threads, m.compiler, number(m.peak_gflops), number(m.bandwidth_gbs));
+  std::string out = fmt::format("{}, {} threads, {}\n", m.processor, m.threads, m.compiler);
+  if (m.device == "cpu") {
+    out += fmt::format(
+        "  peak {} GFLOP/s (fused multiply-adds in registers), reads {} GB/s from memory\n",
+        number(m.peak_gflops), number(m.bandwidth_gbs));
+  } else if (m.device == "emulated") {
+    out += "  CUDA kernels in the emulator: these times say nothing about a GPU\n";
+  } else {
+    out += "  CUDA kernels on the GPU\n";
+  }
   std::vector<std::string> sections;
   for (const Row& row : report.rows) {
     if (std::find(sections.begin(), sections.end(), row.section) == sections.end()) {
@@ -91,6 +96,7 @@ nlohmann::json to_json(const Report& report) {
   return {{"machine",
            {{"processor", m.processor},
             {"threads", m.threads},
+            {"device", m.device},
             {"peak_gflops", m.peak_gflops},
             {"bandwidth_gbs", m.bandwidth_gbs},
             {"compiler", m.compiler}}},

@@ -28,6 +28,7 @@ struct Row {
 
 struct Machine {
   std::string processor;
+  std::string device = "cpu";  // where the kernels ran
   int threads = 0;
   double peak_gflops = 0;    // measured fused multiply-adds, `threads` threads
   double bandwidth_gbs = 0;  // measured reads from memory

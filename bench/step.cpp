@@ -4,9 +4,10 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "bench/device.h"
 #include "bench/kernels.h"
 #include "bench/peer.h"
-#include "tinygpt/core/buffer.h"
+#include "tinygpt/core/error.h"
 #include "tinygpt/core/random.h"
 #include "tinygpt/model/gpt.h"
 
@@ -18,12 +19,12 @@ struct Step {
   Step(const Settings& s, const Ops<float>& ops)
       : B(s.batch),
         T(s.time),
-        model(make_gpt(s.config, ops, host_memory(), Purpose::training, B, T)),
-        m(model.layout.total),
-        v(model.layout.total),
-        scratch(ops.gradient_norm_scratch_size(model.layout.total)) {
+        model(make_gpt(s.config, ops, s.memory, Purpose::training, B, T)),
+        m(zeros(s.memory, model.layout.total * std::int64_t{sizeof(float)})),
+        v(zeros(s.memory, model.layout.total * std::int64_t{sizeof(float)})),
+        scratch(s.memory, (kNorm + ops.gradient_norm_scratch_size(model.layout.total)) *
+                              std::int64_t{sizeof(float)}) {
     init_parameters(model, 1);
-    for (Buffer<float>* moment : {&m, &v}) std::fill_n(moment->data(), moment->size(), 0.0f);
     Random random{2};
     for (int i = 0; i < B * T; ++i) {
       tokens.push_back(
@@ -37,53 +38,89 @@ struct Step {
     loss = forward(model, tokens, targets, B, T);
     backward(model);
     const std::int64_t n = model.layout.total;
-    float norm = 0;
-    model.ops.gradient_norm(&norm, model.grads(), scratch.data(), n);
-    model.ops.clip_gradients(model.grads(), &norm, n, 1.0f);
+    float* norm = floats(scratch);
+    model.ops.gradient_norm(norm, model.grads(), norm + kNorm, n);
+    model.ops.clip_gradients(model.grads(), norm, n, 1.0f);
     AdamwSettings settings;
     settings.lr = 1e-4f;
     settings.step = ++steps;
     for (const Parameter& p : model.layout.parameters) {
       settings.weight_decay = p.decay ? 0.1f : 0.0f;
-      model.ops.adamw_step(model.params() + p.offset, nullptr, m.data() + p.offset,
-                           v.data() + p.offset, model.grads() + p.offset, p.size(), settings);
+      model.ops.adamw_step(model.params() + p.offset, nullptr, floats(m) + p.offset,
+                           floats(v) + p.offset, model.grads() + p.offset, p.size(), settings);
     }
   }
+  static constexpr int kNorm = 16;  // the norm, and the rest of its cache line
   int B, T;
   Gpt<float> model;
-  Buffer<float> m, v, scratch;
+  DeviceBuffer m, v, scratch;
   std::vector<int> tokens, targets;
   int steps = 0;
   float loss = 0;
 };
 
-// PyTorch's twin, or nothing: it is an optional peer, and GPT-2's shape is what the twin speaks.
-std::unique_ptr<Peer> start_twin(const Settings& s) {
+// PyTorch's twin, an optional peer.
+std::unique_ptr<Peer> start_twin(const Settings& s, const std::vector<std::string>& how) {
   const GptConfig& c = s.config;
-  if (s.python.empty() || c.family != Family::gpt2) return nullptr;
   const auto text = [](int value) { return std::to_string(value); };
-  return std::make_unique<Peer>(std::vector<std::string>{
-      s.python, TINYGPT_SOURCE_DIR "/bench/pytorch_twin.py", "--vocabulary", text(c.vocab_size),
-      "--context", text(s.time), "--layers", text(c.layers), "--heads", text(c.heads), "--width",
-      text(c.width), "--hidden", text(c.hidden), "--batch", text(s.batch), "--threads",
-      text(s.threads)});
+  std::vector<std::string> command = {s.python,       TINYGPT_SOURCE_DIR "/bench/pytorch_twin.py",
+                                      "--vocabulary", text(c.vocab_size),
+                                      "--context",    text(s.time),
+                                      "--layers",     text(c.layers),
+                                      "--heads",      text(c.heads),
+                                      "--width",      text(c.width),
+                                      "--hidden",     text(c.hidden),
+                                      "--batch",      text(s.batch),
+                                      "--threads",    text(s.threads)};
+  command.insert(command.end(), how.begin(), how.end());
+  return std::make_unique<Peer>(command);
+}
+
+struct Twin {
+  std::string name;
+  std::unique_ptr<Peer> peer;
+};
+
+// Plain PyTorch; on a GPU its best, too. GPT-2's shape is what the twin speaks. One that cannot run
+// (no GPU that it knows, too little memory) is said and left out.
+std::vector<Twin> start_twins(const Settings& s) {
+  std::vector<Twin> twins;
+  if (s.python.empty() || s.config.family != Family::gpt2 || s.device == "emulated") return twins;
+  struct Way {
+    std::string name;
+    std::vector<std::string> options;
+  };
+  std::vector<Way> ways = {{"PyTorch", {"--device", s.on_host() ? "cpu" : "cuda"}}};
+  if (!s.on_host()) {
+    ways.push_back({"compiled, bf16", {"--device", "cuda", "--dtype", "bf16", "--compile"}});
+  }
+  for (const auto& [name, options] : ways) {
+    std::unique_ptr<Peer> peer = start_twin(s, options);
+    try {
+      const auto answer = nlohmann::json::parse(peer->read_line());
+      twins.push_back({name + " " + answer.at("version").get<std::string>(), std::move(peer)});
+    } catch (const std::exception& problem) {
+      check(!s.on_host(), problem.what());
+      fmt::print(stderr, "bench: without {}: {}\n", name, problem.what());
+    }
+  }
+  return twins;
 }
 
 }  // namespace
 
 void bench_step(Report& report, const Settings& settings, const Ops<float>& ops) {
   Step step(settings, ops);
-  const std::unique_ptr<Peer> twin = start_twin(settings);
+  const std::vector<Twin> twins = start_twins(settings);
   std::vector<Candidate> candidates = {{"tinygpt", [&] { step.run(); }}};
-  std::string version;
-  if (twin) {
-    version = nlohmann::json::parse(twin->read_line()).at("version").get<std::string>();
-    candidates.push_back({"PyTorch " + version, [&] {
-                            twin->write_line("step");
-                            twin->read_line();
+  for (const Twin& twin : twins) {
+    candidates.push_back({twin.name, [&twin] {
+                            twin.peer->write_line("step");
+                            twin.peer->read_line();
                           }});
   }
-  const std::vector<Timing> times = time_in_turn(candidates, settings.rounds, settings.min_seconds);
+  const std::vector<Timing> times =
+      time_in_turn(candidates, settings.rounds, settings.min_seconds, waiting(settings.memory));
   const double tokens = static_cast<double>(settings.batch) * settings.time;
   const double flops = flop_ledger(settings.config, settings.time).step;
   Row row{"training step",

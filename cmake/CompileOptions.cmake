@@ -40,12 +40,33 @@ function(tinygpt_cold target)
   target_precompile_headers(${target} PRIVATE ${ARGN})
 endfunction()
 
-# tinygpt_test(NAME sources... DEPENDS targets...): a Catch2 program whose cases ctest lists one by one.
+# tinygpt_test(NAME sources... DEPENDS targets...): a Catch2 program whose cases ctest lists one by one. Of a program
+# that runs CUDA kernels, too, EMULATED says which cases do (by Catch2's tags) and are labelled so, HOST which do not.
 function(tinygpt_test name)
-  cmake_parse_arguments(arg "" "" "DEPENDS" ${ARGN})
+  cmake_parse_arguments(arg "" "EMULATED;HOST" "DEPENDS" ${ARGN})
   add_executable(${name} ${arg_UNPARSED_ARGUMENTS})
   target_link_libraries(${name} PRIVATE tinygpt_options tinygpt_test_support ${arg_DEPENDS})
   tinygpt_cold(${name} ${CMAKE_SOURCE_DIR}/tests/support/catch.h)
-  catch_discover_tests(${name} TEST_PREFIX "${name}: "
-    PROPERTIES TIMEOUT 300 ENVIRONMENT "${TINYGPT_TEST_ENVIRONMENT}")
+  set(properties TIMEOUT 300 ENVIRONMENT "${TINYGPT_TEST_ENVIRONMENT}")
+  if(arg_EMULATED AND NOT TINYGPT_SANITIZE MATCHES "address")
+    catch_discover_tests(${name} TEST_PREFIX "${name}: " TEST_SPEC "${arg_EMULATED}"
+      PROPERTIES ${properties} LABELS emulated ENVIRONMENT_MODIFICATION TINYGPT_TEST_DEVICES=set:emulated)
+    if(arg_HOST)
+      catch_discover_tests(${name} TEST_PREFIX "${name}: " TEST_SPEC "${arg_HOST}" PROPERTIES ${properties})
+    endif()
+  else()
+    catch_discover_tests(${name} TEST_PREFIX "${name}: " PROPERTIES ${properties})
+  endif()
+endfunction()
+
+# tinygpt_gpu_test(TITLE NAME words...): the program's cases once more, on a GPU. Where there is none, the test is
+# skipped and says why. The target gpu_tests builds all of these programs.
+function(tinygpt_gpu_test title name)
+  if(NOT TARGET gpu_tests)
+    add_custom_target(gpu_tests)
+  endif()
+  add_dependencies(gpu_tests ${name})
+  add_test(NAME "gpu: ${title}" COMMAND ${name} ${ARGN})
+  set_tests_properties("gpu: ${title}" PROPERTIES TIMEOUT 300 LABELS gpu SKIP_RETURN_CODE 77
+    ENVIRONMENT "${TINYGPT_TEST_ENVIRONMENT};TINYGPT_TEST_DEVICES=gpu")
 endfunction()

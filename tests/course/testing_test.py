@@ -1,4 +1,5 @@
 """`./course test`'s counting, and the commands' manners."""
+import json
 import os
 import subprocess
 import unittest
@@ -38,7 +39,7 @@ class Counting(Sandbox):
     def test_counts_of_several_presets_are_added(self):
         done = self.course("test", "--preset", "default", "--preset", "asan")
         self.assertEqual(self.last_line(done), "2 passed, 0 failed")
-        calls = self.calls("ctest")
+        calls = [call for call in self.calls("ctest") if "--show-only" not in call]
         self.assertNotIn("--label-exclude slow", calls[0])
         self.assertIn("--label-exclude slow", calls[1])
 
@@ -69,6 +70,27 @@ class Counting(Sandbox):
         done = self.course("test")
         self.assertEqual(done.returncode, 1)
         self.assertIn("no readable results", done.stderr)
+
+    def test_tests_of_cuda_kernels_are_counted_by_where_they_ran(self):
+        kinds = {"a": "passed", "b": "failed", "c": "skipped", "d": "passed", "e": "passed", "f": "skipped"}
+        labels = {"a": ["emulated"], "b": ["slow", "emulated"], "c": ["gpu"], "d": ["fast"], "f": ["emulated"]}
+        counts = testing.count_kernels(kinds, labels)
+        self.assertEqual(counts, (2, 0, 2))
+        self.assertEqual(testing.count_kernels({"c": "passed"}, labels), (0, 1, 0))
+        self.assertEqual(testing.kernels_line(counts), "Tests of CUDA kernels: 2 emulated, 0 gpu, 2 skipped")
+
+    def test_a_skipped_test_of_a_gpu_is_said_to_be_skipped(self):
+        self.write("results.xml", MIXED)
+        gpu, emulated = ({"name": "LABELS", "value": [label]} for label in ("gpu", "emulated"))
+        self.write("labels.json", json.dumps({"tests": [
+            {"name": "needs a GPU", "properties": [gpu]}, {"name": "divides"},
+            {"name": "adds", "properties": [{"name": "TIMEOUT", "value": 3}, emulated]}]}))
+        done = self.course("test", CTEST_CODE="8")
+        self.assertIn("Tests of CUDA kernels: 1 emulated, 0 gpu, 1 skipped\n", done.stdout)
+
+    def test_labels_that_cannot_be_read_are_none(self):
+        for text in ("", "[]", "{}", '{"tests": 1}'):
+            self.assertEqual(testing.labels_of(text), {})
 
     def test_skipped_is_left_out_of_the_line_where_there_is_none(self):
         self.assertEqual(testing.count_line(3, 0, 0), "3 passed, 0 failed")

@@ -4,12 +4,24 @@
 
 #include "tests/support/catch.h"
 #include "tests/support/compare.h"
+#if defined(TINYGPT_TEST_GPU)
+#include "tests/support/gpu.h"
+#endif
 #include "tests/support/implementations.h"
 #include "tinygpt/simt/memory.h"
 
 using namespace tinygpt::test;
 
 namespace {
+
+// This file is compiled for each world: the emulator's two, and a GPU.
+tinygpt::Memory device_memory() {
+#if defined(TINYGPT_TEST_GPU)
+  return gpu_memory_or_skip();
+#else
+  return tinygpt::simt::emulated_memory();
+#endif
+}
 
 double root_mean_square(const Values& values) {
   double sum = 0.0;
@@ -27,7 +39,7 @@ TEST_CASE("operators with bf16 in memory compute in float and round once", "[bf1
   const bool fast = GENERATE(false, true);
   int rounded = 0;
   for (const auto& [what, in_float, in_bf16] :
-       tinygpt::test_cuda::bf16_beside_float(tinygpt::simt::emulated_memory(), fast)) {
+       tinygpt::test_cuda::bf16_beside_float(device_memory(), fast)) {
     const Values expected(in_float.begin(), in_float.end());
     // Attention on tensor cores also rounds the probabilities, and their gradients, that it sums
     // with: errors relative to the terms, which may be as large as eight usual sums.

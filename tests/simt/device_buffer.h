@@ -4,6 +4,9 @@
 #include <cstdint>
 #include <vector>
 
+#if defined(TINYGPT_TEST_GPU)
+#include "tests/support/gpu.h"
+#endif
 #include "tinygpt/simt/memory.h"
 
 template <class T>
@@ -25,7 +28,11 @@ class DeviceBuffer {
   }
 
  private:
+#if defined(TINYGPT_TEST_GPU)
+  static tinygpt::Memory memory() { return tinygpt::test::gpu_memory_or_skip(); }
+#else
   static tinygpt::Memory memory() { return tinygpt::simt::emulated_memory(); }
+#endif
   static T* allocate(std::size_t n) { return static_cast<T*>(memory().allocate(n * sizeof(T))); }
   std::size_t size_;
   T* data_;

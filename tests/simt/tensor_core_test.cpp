@@ -1,5 +1,5 @@
 // The CPU's tensor-core and asynchronous-copy instructions against plain loops, in run and in check
-// mode.
+// mode; and a GPU's, whose fragments must be the same.
 #include "tests/simt/tensor_core_kernels.h"
 
 #include <algorithm>
@@ -16,6 +16,8 @@
 // The same functions once more, in the namespace of check mode.
 #if defined(TINYGPT_TEST_CHECKED)
 #define TEST_MODE " in check mode"
+#elif defined(TINYGPT_TEST_GPU)
+#define TEST_MODE " on a GPU"
 #else
 #define TEST_MODE " in run mode"
 #endif

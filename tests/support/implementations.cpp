@@ -1,7 +1,10 @@
 #include "tests/support/implementations.h"
 
+#include <cstdlib>
+
 #include "solutions/table.h"
 #include "solutions/table_cuda.h"
+#include "tests/support/gpu.h"
 #include "tinygpt/cpu/table.h"
 #include "tinygpt/cuda/table.h"
 #include "tinygpt/simt/memory.h"
@@ -23,6 +26,12 @@ std::string gpu_problem() { return "this build is without the CUDA toolkit"; }
 void add_gpu(std::vector<Implementation>&) {}
 #endif
 
+// Which devices to test beside the host: "emulated", "gpu", or all that there are.
+std::string asked() {
+  const char* devices = std::getenv("TINYGPT_TEST_DEVICES");
+  return devices != nullptr ? devices : "";
+}
+
 // AddressSanitizer takes the emulator's many small stacks for overflows of one.
 std::string emulator_problem() {
 #if defined(__SANITIZE_ADDRESS__)
@@ -37,7 +46,8 @@ std::string emulator_problem() {
 std::vector<Implementation> implementations() {
   std::vector<Implementation> all = {{.name = "ref", .ops = ref::ops()},
                                      {.name = "cpu", .ops = cpu::ops()}};
-  if (emulator_problem().empty()) {
+  if (asked() == "gpu" && !gpu_problem().empty()) end_as_skipped(gpu_problem());
+  if (asked() != "gpu" && emulator_problem().empty()) {
     all.push_back({.name = "ref_cuda (emulated)",
                    .ops = ref_cuda_emulated::ops(),
                    .device = Device::emulated,
@@ -47,7 +57,7 @@ std::vector<Implementation> implementations() {
                    .device = Device::emulated,
                    .memory = simt::emulated_memory()});
   }
-  add_gpu(all);
+  if (asked() != "emulated") add_gpu(all);
   return all;
 }
 

@@ -21,6 +21,8 @@ struct Implementation {
   bool exact_bounds = false;  // buffers are allocations of their own size: a checker knows the rest
 };
 
+// The environment's TINYGPT_TEST_DEVICES=gpu leaves out the emulator, and ends the program with
+// code 77 (skipped) where there is no GPU; emulated leaves out the GPU.
 std::vector<Implementation> implementations();
 
 // In check mode every access costs, and the largest shapes are there for what the processor's

@@ -4,13 +4,16 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <array>
 #include <csignal>
 #include <cstdint>
 #include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <string_view>
 
 #include "bench/kernels.h"
+#include "bench/products.h"
 #include "tinygpt/cli/commands.h"
 #include "tinygpt/cli/kernels.h"
 #include "tinygpt/core/error.h"
@@ -21,8 +24,10 @@
 namespace tinygpt::cli {
 namespace {
 
+constexpr std::array kParts = {"matmul", "attention", "step", "generate", "tokenizer"};
+
 struct Arguments {
-  std::vector<std::string> only;  // matmul, attention, step, tokenizer; empty: all
+  std::vector<std::string> only;  // of kParts; empty: all that concern the device
   std::string config = "nano-10m";
   int vocabulary = 256;
   std::string text;  // for the tokenizer; default: tinytales
@@ -58,9 +63,8 @@ std::string tokenizer_text(const Arguments& a) {
 
 void check_arguments(const Arguments& a) {
   for (const std::string& name : a.only) {
-    check(name == "matmul" || name == "attention" || name == "step" || name == "tokenizer", [&] {
-      return fmt::format("--only: there is no '{}'; there are: matmul, attention, step, tokenizer",
-                         name);
+    check(std::find(kParts.begin(), kParts.end(), name) != kParts.end(), [&] {
+      return fmt::format("--only: there is no '{}'; there are: {}", name, fmt::join(kParts, ", "));
     });
   }
   const bench::Settings& s = a.settings;
@@ -68,11 +72,31 @@ void check_arguments(const Arguments& a) {
         "--batch, --time and --rounds must be at least 1, and --rounds at most 1000");
 }
 
+// What the settings need of the device that was chosen.
+Ops<float> choose_device(Arguments& a) {
+  const Kernels chosen = choose_kernels(a.kernels);
+  bench::Settings& s = a.settings;
+  s.device = a.kernels.device;
+  s.memory = chosen.memory;
+  KernelChoice reference = a.kernels;
+  reference.kernels = s.on_host() ? "ref" : "ref_cuda";
+  s.reference = choose_kernels(reference).ops;
+  if (!s.on_host()) s.products = bench::device_products(s.device);
+  return chosen.ops;
+}
+
+bench::Machine machine_of(const bench::Settings& s) {
+  bench::Machine machine{processor_name(), s.device, s.threads, 0, 0, "g++ " __VERSION__};
+  if (s.on_host()) {
+    machine.peak_gflops = cpu::measure_peak_flops(s.threads) * 1e-9;
+    machine.bandwidth_gbs = bench::measure_read_bandwidth(s.threads) * 1e-9;
+  }
+  return machine;
+}
+
 void run(Arguments& a) {
   check_arguments(a);
-  check(a.kernels.device == "auto" || a.kernels.device == "cpu", "bench: it measures the cpu only");
-  a.kernels.device = "cpu";
-  const Ops<float> ops = choose_kernels(a.kernels).ops;
+  const Ops<float> ops = choose_device(a);
   bench::Settings& s = a.settings;
   s.config = named_config(a.config);
   s.config.vocab_size = a.vocabulary;
@@ -82,14 +106,15 @@ void run(Arguments& a) {
   s.python = find_python(s.python);
   std::signal(SIGPIPE, SIG_IGN);  // a peer that ends is reported, not died of
   const auto wanted = [&](const char* name) {
-    return a.only.empty() || std::find(a.only.begin(), a.only.end(), name) != a.only.end();
+    if (a.only.empty()) return s.on_host() || std::string_view(name) != "tokenizer";
+    return std::find(a.only.begin(), a.only.end(), name) != a.only.end();
   };
   bench::Report report;
-  report.machine = {processor_name(), s.threads, cpu::measure_peak_flops(s.threads) * 1e-9,
-                    bench::measure_read_bandwidth(s.threads) * 1e-9, "g++ " __VERSION__};
+  report.machine = machine_of(s);
   if (wanted("matmul")) bench_matmul(report, s, ops);
   if (wanted("attention")) bench_attention(report, s, ops);
   if (wanted("step")) bench_step(report, s, ops);
+  if (wanted("generate")) bench_generate(report, s, ops);
   if (wanted("tokenizer")) bench_tokenizer(report, s, tokenizer_text(a));
   fmt::print("{}", to_table(report));
   if (s.python.empty() && wanted("step")) {
@@ -106,7 +131,8 @@ void add_bench_command(CLI::App& app) {
   CLI::App* command =
       app.add_subcommand("bench", "Measure speed, beside other programs and the machine's limits");
   const auto a = std::make_shared<Arguments>();
-  command->add_option("--only", a->only, "matmul, attention, step, tokenizer")->delimiter(',');
+  command->add_option("--only", a->only, fmt::format("{}", fmt::join(kParts, ", ")))
+      ->delimiter(',');
   command->add_option("--config", a->config, "A named shape")->capture_default_str();
   command->add_option("--vocab-size", a->vocabulary, "Its vocabulary")->capture_default_str();
   command->add_option("--batch", a->settings.batch, "Sequences")->capture_default_str();

@@ -1,6 +1,8 @@
 """`./course test`: builds, runs every test, and ends with a line that counts them."""
+import json
 import os
 import re
+import subprocess
 import xml.etree.ElementTree as ElementTree
 from collections import namedtuple
 
@@ -13,8 +15,14 @@ SHOWN_LINES = 60
 SLOW_LABEL = "slow"
 SANITIZERS = ("asan", "tsan")
 
-# passed, failed, skipped: counts. failures: (name, output) of each failed test.
-Results = namedtuple("Results", "passed failed skipped failures")
+# Labels of the tests that run CUDA kernels: in the emulator, or on a GPU.
+EMULATED, GPU = "emulated", "gpu"
+
+# passed, failed, skipped: counts. failures: (name, output) of each failed test. kernels: CudaCounts.
+Results = namedtuple("Results", "passed failed skipped failures kernels")
+
+# How many tests ran CUDA kernels in the emulator, how many on a GPU; those of a GPU that did not run are skipped.
+CudaCounts = namedtuple("CudaCounts", "emulated gpu skipped")
 
 
 def classify(case):
@@ -27,22 +35,58 @@ def classify(case):
     return "skipped" if asked else "failed"
 
 
-def read_results(path):
+def labels_of(listing):
+    """{test: labels} from what ctest --show-only=json-v1 prints."""
+    try:
+        tests = json.loads(listing)["tests"]
+    except (ValueError, KeyError, TypeError):
+        return {}
+    found = {}
+    for test_case in tests if isinstance(tests, list) else []:
+        for entry in test_case.get("properties", []):
+            if entry.get("name") == "LABELS":
+                found[test_case.get("name")] = entry["value"]
+    return found
+
+
+def ask_labels(plan):
+    command = ["ctest", "--test-dir", plan.folder, "--show-only=json-v1"]
+    done = subprocess.run(command, cwd=plan.root, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    return labels_of(done.stdout.decode("utf-8", "replace"))
+
+
+def count_kernels(kinds, labels):
+    """CudaCounts from {test: passed, failed or skipped}. What did not run counts as skipped, whatever its label."""
+    counts = {EMULATED: 0, GPU: 0, "skipped": 0}
+    for name, kind in kinds.items():
+        for label in (EMULATED, GPU):
+            if label in labels.get(name, ()):
+                counts["skipped" if kind == "skipped" else label] += 1
+    return CudaCounts(counts[EMULATED], counts[GPU], counts["skipped"])
+
+
+def kernels_line(counts):
+    return "Tests of CUDA kernels: %d emulated, %d gpu, %d skipped" % counts
+
+
+def read_results(path, labels):
     """The results in the JUnit file that ctest writes."""
     try:
         cases = ElementTree.parse(path).getroot().iter("testcase")
     except (OSError, ElementTree.ParseError) as error:
         raise Failure("ctest left no readable results in %s: %s" % (path, error), code=1) from None
     counts = {"passed": 0, "failed": 0, "skipped": 0}
-    failures = []
+    failures, kinds = [], {}
     for case in cases:
         kind = classify(case)
         counts[kind] += 1
+        kinds[case.get("name")] = kind
         if kind == "failed":
             problem = case.find("failure") if case.find("failure") is not None else case.find("skipped")
             message = problem.get("message", "") if problem is not None else ""
             failures.append((case.get("name", "?"), case.findtext("system-out") or message))
-    return Results(counts["passed"], counts["failed"], counts["skipped"], failures)
+    return Results(counts["passed"], counts["failed"], counts["skipped"], failures,
+                   count_kernels(kinds, labels))
 
 
 def count_line(passed, failed, skipped):
@@ -85,7 +129,7 @@ def run_tests(plan, pattern, times):
     if not os.path.exists(report):
         say(read_end(log).strip())
         raise Failure("ctest ran no test (exit code %d). Its output: %s" % (code, log), code=1)
-    results = read_results(report)
+    results = read_results(report, ask_labels(plan))
     show_failures(results, log)
     if results.passed + results.failed == 0:
         reason = " whose name matches '%s'" % pattern if pattern else ""
@@ -98,13 +142,17 @@ def run_tests(plan, pattern, times):
 def test(root, presets, pattern, fetch, times):
     """Every preset in turn. Returns the exit code; the last line counts all tests."""
     passed = failed = skipped = 0
+    kernels = CudaCounts(0, 0, 0)
     for preset in presets:
         plan = build.make_plan(root, preset, fetch)
         results = run_tests(plan, pattern, times)
         passed, failed = passed + results.passed, failed + results.failed
         skipped += results.skipped
+        kernels = CudaCounts(*map(sum, zip(kernels, results.kernels)))
         if len(presets) > 1:
             say("%s: %s" % (preset, count_line(results.passed, results.failed, results.skipped)))
+    if any(kernels):
+        say(kernels_line(kernels))
     times.show()
     say(count_line(passed, failed, skipped))
     return 1 if failed else 0

@@ -1,0 +1,30 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "bench/device.h"
+#include "bench/kernels.h"
+#include "tinygpt/infer/generate.h"
+
+namespace tinygpt::bench {
+
+void bench_generate(Report& report, const Settings& settings, const Ops<float>& ops) {
+  const GptConfig& c = settings.config;
+  Gpt<float> model = make_gpt(c, ops, settings.memory, Purpose::inference, 1, c.context_length);
+  init_parameters(model, 1);
+  const std::vector<int> prompt(static_cast<std::size_t>(std::clamp(settings.time / 2, 1, 16)), 1);
+  const GenerateSettings how{.sampling = {.temperature = 1},
+                             .max_tokens = std::clamp(settings.time / 2, 1, 64)};
+  const std::vector<Candidate> candidates = {{"tinygpt", [&] { generate(model, prompt, how); }}};
+  const Timing time =
+      time_in_turn(candidates, settings.rounds, settings.min_seconds, waiting(settings.memory))[0];
+  report.rows.push_back({"generation",
+                         fmt::format("{:.1f}M parameters, {} tokens after {}",
+                                     static_cast<double>(parameter_ledger(c).total) * 1e-6,
+                                     how.max_tokens, prompt.size()),
+                         "tokens/s",
+                         0,
+                         {speed("tinygpt", time, how.max_tokens)}});
+}
+
+}  // namespace tinygpt::bench

@@ -1,0 +1,1 @@
+"""What tools/register-table and tools/gpu-report are made of."""
