@@ -1,12 +1,13 @@
 #include "bench/bf16.h"
 
+#include "tinygpt/core/bfloat16.h"
 #include "tinygpt/cuda/table.cuh"
 #include "tinygpt/simt/cuda.h"
 
 namespace tinygpt::cuda {
 namespace {
 
-using Half = __nv_bfloat16;
+using Half = Bfloat16;
 
 void forward(void* out, const void* x, const void* weight, float* scratch, int N, int C, int OC) {
   ops_of<Half>().linear_forward(static_cast<Half*>(out), static_cast<const Half*>(x),

@@ -32,6 +32,12 @@ if(NOT TARGET Eigen3::Eigen)
     "libeigen3-dev;eigen3-devel;eigen;eigen" headers-only)
   tinygpt_headers(Eigen3::Eigen ${eigen_SOURCE_DIR})
 endif()
+# GCC 12's AVX-512 headers name a value that they leave undefined on purpose, and warn of it wherever Eigen's products
+# are inlined (GCC bug 105593).
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+  target_compile_options(Eigen3::Eigen INTERFACE
+    $<$<COMPILE_LANGUAGE:CXX>:-Wno-uninitialized> $<$<COMPILE_LANGUAGE:CXX>:-Wno-maybe-uninitialized>)
+endif()
 
 # Distributions ship utf8proc without a CMake package.
 if(NOT CMAKE_DISABLE_FIND_PACKAGE_utf8proc)
