@@ -1,4 +1,5 @@
-"""`./course train --mine`: a GPT trained with the learner's kernels, and the reference's where there are none yet."""
+"""`./course train --mine`: a GPT trained with the learner's kernels, and the reference's where there are none yet.
+`./course parity`: the same kernels, and lesson 11's machine where it is written, against PyTorch's numbers."""
 import os
 import re
 import subprocess
@@ -7,6 +8,8 @@ from course import build, grading, lessons, progress, stubs
 from course.terminal import Failure, heading, paint, run_visible, say
 
 PROGRAM = "tinygpt-mine"
+PARITY = "parity-mine"
+MACHINE = ("gpt.cpp", ("block_forward", "block_backward", "gpt_forward", "gpt_backward"))  # of lesson 11
 # What the learner's kernels are trained on where nothing else is asked for.
 DATA = os.path.join("data", "mine")
 CORPUS = ["data", "tinytales", "--stories", "4000", "--tokenizer", "char", "--out", DATA]
@@ -25,12 +28,17 @@ def table_entries(root):
     return entries
 
 
-def judge(plan, tools, entries, state):
-    """Compiles and grades every file with operators. Returns (objects, headers, functions that are right, remarks)."""
+def is_of_machine(task):
+    return task.lesson == "11-gpt" and task.file == MACHINE[0]
+
+
+def judge(plan, tools, entries, state, also=lambda task: False):
+    """Compiles and grades every file with operators, and with other tasks that are asked for. Returns (objects, headers,
+    functions that are right, remarks)."""
     objects, headers, right, remarks = [], [], [], []
     groups = {}
     for task in lessons.all_tasks(lessons.load(plan.root)):
-        if task.device == "cpu" and task.symbol in entries and not task.solved:
+        if task.device == "cpu" and (task.symbol in entries or also(task)) and not task.solved:
             groups.setdefault("%s/%s" % (task.lesson, task.file), []).append(task)
     for exercise, tasks in groups.items():
         written = [task for task in tasks if stubs.is_written(plan.root, task)]
@@ -59,14 +67,21 @@ def judge(plan, tools, entries, state):
 
 
 def write_table(path, headers, right, entries):
-    lines = ["// Written by ./course train --mine: the reference's table with the learner's kernels in it."]
+    lines = ["// Written by tools/course/mine.py: the reference's table with the learner's kernels in it."]
     lines += ['#include "%s"' % header for header in headers]
-    lines += ['#include "solutions/table.h"', '#include "tinygpt/cli/kernels.h"', "", "namespace tinygpt::cli {", "",
+    lines += ['#include "solutions/table.h"', '#include "tests/interop/parity.h"', '#include "tinygpt/cli/kernels.h"', "", "namespace tinygpt::cli {", "",
               "std::vector<NamedOps> more_tables() {", "  Ops<float> ops = ref::ops();"]
-    lines += ["  ops.%s = mine::%s;" % (entry, function) for function in right for entry in entries[function]]
-    lines += ['  return {{"mine", ops}};', "}", "", "}  // namespace tinygpt::cli", ""]
+    lines += ["  ops.%s = mine::%s;" % (entry, function) for function in right for entry in entries.get(function, [])]
+    machine = "mine::gpt_forward, mine::gpt_backward" if has_machine(right) else ""
+    lines += ['  return {{"mine", ops}};', "}", "", "}  // namespace tinygpt::cli", "",
+              "tinygpt::MachinePasses tinygpt::my_machine() { return {%s}; }" % machine, ""]
     with open(path, "w", encoding="utf-8") as file:
         file.write("\n".join(lines))
+
+
+def has_machine(right):
+    """Whether lesson 11's machine is the learner's, all of it."""
+    return all(function in right for function in MACHINE[1])
 
 
 def archive(plan, tools, objects, headers, right, entries):
@@ -88,20 +103,23 @@ def archive(plan, tools, objects, headers, right, entries):
 
 def whose(right, entries):
     """Which kernels are the learner's."""
-    yours = sorted(entry for function in right for entry in entries[function])
+    yours = sorted(entry for function in right for entry in entries.get(function, []))
     total = sum(len(names) for names in entries.values())
     say("%d of the %d kernels that train a GPT are yours%s" % (len(yours), total, ":" if yours else " so far."))
     if yours:
         say("  " + ", ".join(yours))
+    if has_machine(right):
+        say("So is lesson 11's machine.")
     if len(yours) < total:
         say(paint("The others are the reference's: the clear ones from solutions/.", "dim"))
 
 
-def train(root, words, fetch, times):
+def gather(root, fetch, times, also=lambda task: False):
+    """Grades what the learner has written, and makes the library of what is right. Returns (plan, right, entries)."""
     plan, tools = grading.prepare(root, fetch, times)
     entries, state = table_entries(root), progress.load(root)
     heading("Your kernels")
-    objects, headers, right, remarks = judge(plan, tools, entries, state)
+    objects, headers, right, remarks = judge(plan, tools, entries, state, also)
     progress.save(root, state)
     for remark in remarks:
         say(paint(remark, "warn"))
@@ -109,6 +127,20 @@ def train(root, words, fetch, times):
     if not right:
         raise Failure("Write one first, such as linear_forward in lesson 03: ./course says what is next.", code=1)
     archive(plan, tools, objects, headers, right, entries)
+    return plan, right, entries
+
+
+def parity(root, fetch, times):
+    plan, _, _ = gather(root, fetch, times, is_of_machine)
+    build.prepare(plan, (PARITY,), times)
+    heading("Against PyTorch's numbers")
+    code, interrupted = run_visible([os.path.join(plan.folder, "bin", PARITY)], root)
+    times.show()
+    return 130 if interrupted else code
+
+
+def train(root, words, fetch, times):
+    plan, right, entries = gather(root, fetch, times)
     build.prepare(plan, (PROGRAM, "tinygpt"), times)
     if not words:
         words = DEFAULT
