@@ -127,9 +127,7 @@ void gpt_backward(const GptParameters<float>& d, const GptActivations& a, const 
   const Ops<float>& ops = m.ops;
   const int N = B * T, C = s.C;
   const std::int64_t n = std::int64_t{N} * C;
-  const auto stream_into = [&](std::size_t l) {
-    return l == 0 ? a.embedded : a.blocks[l - 1].out;
-  };
+  const auto stream_into = [&](std::size_t l) { return l == 0 ? a.embedded : a.blocks[l - 1].out; };
   const float scale = 1.0f / static_cast<float>(count);
   ops.softmax_cross_entropy_backward(a.logits, a.logits, a.lse, targets, N, s.V, scale);
   zero(a.shared.dnorm, n, m);

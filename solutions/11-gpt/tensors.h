@@ -1,4 +1,5 @@
-// Lesson 11: the shape of a GPT-2 and its tensors, as plain structs of pointers. All of it is given.
+// Lesson 11: the shape of a GPT-2 and its tensors, as plain structs of pointers. All of it is
+// given.
 #pragma once
 
 #include <algorithm>
@@ -46,13 +47,13 @@ struct BlockActivations {
   float* mid = nullptr;  // [N, C]; the stream after the attention
   float *norm2 = nullptr, *mean2 = nullptr, *rstd2 = nullptr;  // [N, C], [N], [N]
   float *up = nullptr, *act = nullptr;                         // [N, 4 C], [N, 4 C]
-  float* out = nullptr;  // [N, C]; the stream after the MLP
+  float* out = nullptr;                                        // [N, C]; the stream after the MLP
 };
 
 // Room that all blocks use in turn. Nothing in it outlives a block.
 struct SharedActivations {
-  float* branch = nullptr;  // [N, C]; what a branch adds to the stream
-  float* dnorm = nullptr;   // [N, C]; gradients of norm1, norm2, norm_f
+  float* branch = nullptr;                 // [N, C]; what a branch adds to the stream
+  float* dnorm = nullptr;                  // [N, C]; gradients of norm1, norm2, norm_f
   float *dqkv = nullptr, *datt = nullptr;  // [N, 3 C], [N, C]
   float *dup = nullptr, *dact = nullptr;   // [N, 4 C], [N, 4 C]
 };

@@ -40,7 +40,8 @@ struct Case {
     numbers = json::parse(read_file(kFolder / name / "numbers.json"));
     B = static_cast<int>(numbers["tokens"][0].size());
     T = static_cast<int>(numbers["tokens"][0][0].size());
-    model = make_gpt(read_model_config(kFolder / name), ops, host_memory(), Purpose::training, B, T);
+    model =
+        make_gpt(read_model_config(kFolder / name), ops, host_memory(), Purpose::training, B, T);
     load_parameters(model, kFolder / name);
   }
   std::vector<int> batch(const char* what, int step) const {
@@ -223,11 +224,12 @@ std::string to_blame(const Ops<float>& mine, const Ops<float>& reference, Check&
     if (!check(ops)) names.emplace_back(name);
   });
   if (names.size() == 1) {
-    return fmt::format("With the reference's {0} instead of yours everything agrees: look at your "
-                       "{0}.",
-                       names[0]);
+    return fmt::format(
+        "With the reference's {0} instead of yours everything agrees: look at your "
+        "{0}.",
+        names[0]);
   }
-  return check(reference) ? "With the reference's kernels it differs, too: these are not to blame."
+  return check(reference) ? "With the reference's kernels it differs, too: look at what calls them."
                           : "No single kernel of yours explains it: more than one differ.";
 }
 

@@ -17,8 +17,8 @@ struct MachinePasses {
                   const GptParameters<const float>& p, int B, int T, const GptShape& s,
                   const Machine& m) = nullptr;
   void (*backward)(const GptParameters<float>& d, const GptActivations& a, const int* tokens,
-                   const int* targets, int count, const GptParameters<const float>& p, int B,
-                   int T, const GptShape& s, const Machine& m) = nullptr;
+                   const int* targets, int count, const GptParameters<const float>& p, int B, int T,
+                   const GptShape& s, const Machine& m) = nullptr;
 };
 
 // The learner's, defined where a program is put together; see more_tables in tinygpt/cli/kernels.h.
@@ -28,7 +28,6 @@ MachinePasses my_machine();
 // gradients and ten steps of AdamW; where they do not, which tensor is the first that differs, and
 // which kernel of `mine` is to blame, if one alone is. Whatever of `mine` is not the reference's
 // counts as the learner's. Returns an exit code.
-int check_parity(const Ops<float>& mine, const Ops<float>& reference,
-                 const MachinePasses& machine);
+int check_parity(const Ops<float>& mine, const Ops<float>& reference, const MachinePasses& machine);
 
 }  // namespace tinygpt

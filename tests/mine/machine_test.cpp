@@ -108,8 +108,7 @@ TEST_CASE("the machine of lesson 11 stays on the device for a whole step", "[gpt
                      scratch = on_device(gpt_scratch_floats(ops, kB, kT, s)),
                      tokens = on_device(kB * kT), targets = on_device(kB * kT), loss = on_device(1);
   memory.copy_in(p.data(), params.data(), params.size() * sizeof(float));
-  const GptActivations a =
-      gpt_activations(&floats, static_cast<float*>(room.data()), kB, kT, s);
+  const GptActivations a = gpt_activations(&floats, static_cast<float*>(room.data()), kB, kT, s);
   const ref_cuda::DeviceBatch places{static_cast<int*>(tokens.data()),
                                      static_cast<int*>(targets.data()),
                                      static_cast<float*>(loss.data())};

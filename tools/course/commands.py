@@ -132,8 +132,8 @@ def run_train(root, arguments, times):
 
 
 def run_parity(root, arguments, times):
-    parser = parser_for("parity", "Run models with your kernels, and lesson 11's machine where it is written, and compare "
-                                  "their logits, loss and gradients with PyTorch's.")
+    parser = parser_for("parity", "Run models with your kernels, and with lesson 11's machine where it is written, and "
+                                  "compare logits, loss and gradients with PyTorch's.")
     return mine.parity(root, parser.parse_args(arguments).fetch, times)
 
 

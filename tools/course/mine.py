@@ -33,8 +33,8 @@ def is_of_machine(task):
 
 
 def judge(plan, tools, entries, state, also=lambda task: False):
-    """Compiles and grades every file with operators, and with other tasks that are asked for. Returns (objects, headers,
-    functions that are right, remarks)."""
+    """Compiles and grades every file with operators, or with other tasks that are asked for.
+    Returns (objects, headers, functions that are right, remarks)."""
     objects, headers, right, remarks = [], [], [], []
     groups = {}
     for task in lessons.all_tasks(lessons.load(plan.root)):
@@ -69,8 +69,8 @@ def judge(plan, tools, entries, state, also=lambda task: False):
 def write_table(path, headers, right, entries):
     lines = ["// Written by tools/course/mine.py: the reference's table with the learner's kernels in it."]
     lines += ['#include "%s"' % header for header in headers]
-    lines += ['#include "solutions/table.h"', '#include "tests/interop/parity.h"', '#include "tinygpt/cli/kernels.h"', "", "namespace tinygpt::cli {", "",
-              "std::vector<NamedOps> more_tables() {", "  Ops<float> ops = ref::ops();"]
+    lines += ['#include "%s"' % name for name in ("solutions/table.h", "tests/interop/parity.h", "tinygpt/cli/kernels.h")]
+    lines += ["", "namespace tinygpt::cli {", "", "std::vector<NamedOps> more_tables() {", "  Ops<float> ops = ref::ops();"]
     lines += ["  ops.%s = mine::%s;" % (entry, function) for function in right for entry in entries.get(function, [])]
     machine = "mine::gpt_forward, mine::gpt_backward" if has_machine(right) else ""
     lines += ['  return {{"mine", ops}};', "}", "", "}  // namespace tinygpt::cli", "",

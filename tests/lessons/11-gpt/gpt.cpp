@@ -17,13 +17,13 @@ Mistake variant(const std::function<Values()>& values, std::string nudge) {
   return when([=](const Answer& a) { return gives(values(), "").recognise(a); }, std::move(nudge));
 }
 
-const std::vector<Sizes> kBlocks = {{1, 1, 0, 0, 1, 1, 3}, {1, 4, 0, 0, 1, 1, 5},
-                                    {2, 3, 0, 0, 1, 2, 4}, {3, 5, 0, 0, 1, 3, 6},
+const std::vector<Sizes> kBlocks = {{1, 1, 0, 0, 1, 1, 3},
+                                    {1, 4, 0, 0, 1, 1, 5},
+                                    {2, 3, 0, 0, 1, 2, 4},
+                                    {3, 5, 0, 0, 1, 3, 6},
                                     {1, 2, 0, 0, 1, 4, 4}};
-const std::vector<Sizes> kMachines = {{1, 1, 2, 1, 1, 1, 3},
-                                      {2, 3, 7, 4, 2, 2, 4},
-                                      {1, 5, 5, 5, 3, 1, 3},
-                                      {3, 4, 11, 6, 2, 3, 6}};
+const std::vector<Sizes> kMachines = {
+    {1, 1, 2, 1, 1, 1, 3}, {2, 3, 7, 4, 2, 2, 4}, {1, 5, 5, 5, 3, 1, 3}, {3, 4, 11, 6, 2, 3, 6}};
 
 std::vector<Values> random_block(const Sizes& z) {
   std::vector<Values> p;
@@ -39,8 +39,8 @@ std::string block_text(const std::string& name, const Sizes& z) {
 void expect_block(Exam& exam, const std::string& at, const BlockActivations& a, const BlockRun& r,
                   const Sizes& z, const std::vector<Mistake>& mistakes) {
   const auto expect = [&](const char* name, const float* buffer, const Values& values, int width) {
-    const Shape shape = width == 0 ? Shape{{"b", z.B}, {"t", z.T}}
-                                   : Shape{{"b", z.B}, {"t", z.T}, {"c", width}};
+    const Shape shape =
+        width == 0 ? Shape{{"b", z.B}, {"t", z.T}} : Shape{{"b", z.B}, {"t", z.T}, {"c", width}};
     exam.expect(at + name, buffer, values, shape, close_to(values), mistakes);
   };
   const int C = z.C;
@@ -174,8 +174,7 @@ Whole whole(const Tensors& t, const std::vector<Values>& p, const Batch& batch, 
   w.d.wte = t.named("d.wte", t.s.accumulator(z.V * z.C, 42));
   w.d.wpe = t.named("d.wpe", t.s.accumulator(z.max_T * z.C, 43));
   for (int l = 0; l < z.L; ++l) {
-    w.a.blocks.push_back(
-        t.block(block_name("a.", l), r == nullptr ? nullptr : &r->blocks[at(l)]));
+    w.a.blocks.push_back(t.block(block_name("a.", l), r == nullptr ? nullptr : &r->blocks[at(l)]));
     w.p.blocks.push_back(t.block_parameters(block_name("p.", l), &p[block_tensor(l, 0)]));
     w.d.blocks.push_back(t.block_gradients(block_name("d.", l)));
   }
@@ -186,9 +185,7 @@ Whole whole(const Tensors& t, const std::vector<Values>& p, const Batch& batch, 
   return w;
 }
 
-std::string stream_name(int l) {
-  return l == 0 ? "a.embedded" : block_name("a.", l - 1) + "out";
-}
+std::string stream_name(int l) { return l == 0 ? "a.embedded" : block_name("a.", l - 1) + "out"; }
 
 Calls forward_calls(const Sizes& z) {
   const int N = z.N(), C = z.C;
@@ -203,9 +200,9 @@ Calls forward_calls(const Sizes& z) {
             fmt::format("a.norm_f, a.mean_f, a.rstd_f, {}, p.norm_f_weight, p.norm_f_bias, N={}, "
                         "C={}, eps=1e-05",
                         stream_name(z.L), N, C));
-  calls.add("linear_forward",
-            fmt::format("a.logits, a.norm_f, p.wte, nullptr, scratch, N={}, C={}, OC={}", N, C,
-                        z.V));
+  calls.add(
+      "linear_forward",
+      fmt::format("a.logits, a.norm_f, p.wte, nullptr, scratch, N={}, C={}, OC={}", N, C, z.V));
   calls.add("cross_entropy_forward",
             fmt::format("a.losses, a.lse, a.logits, targets, N={}, V={}", N, z.V));
   return calls;
@@ -215,7 +212,9 @@ void examine_forward(Exam& exam) {
   for (const Sizes& z : kMachines) {
     const std::vector<Values> p = random_parameters(z);
     const Batch batch = random_batch(z);
-    const auto run = [&](Variant wrong) { return run_gpt(p, batch.tokens, batch.targets, z, wrong); };
+    const auto run = [&](Variant wrong) {
+      return run_gpt(p, batch.tokens, batch.targets, z, wrong);
+    };
     const GptRun r = run({});
     begin_trace();
     const Tensors tensors{exam.call(fmt::format("gpt_forward({})", text_of(z))), z};
@@ -224,17 +223,17 @@ void examine_forward(Exam& exam) {
     const Mistake by_calls = forward_calls(z).mistake();
     const auto expect = [&](const char* name, const float* buffer, const Values& values, int width,
                             const std::vector<Mistake>& mistakes) {
-      const Shape shape = width == 0 ? Shape{{"b", z.B}, {"t", z.T}}
-                                     : Shape{{"b", z.B}, {"t", z.T}, {"c", width}};
+      const Shape shape =
+          width == 0 ? Shape{{"b", z.B}, {"t", z.T}} : Shape{{"b", z.B}, {"t", z.T}, {"c", width}};
       exam.expect(name, buffer, values, shape, close_to(values), mistakes);
     };
-    expect("a.embedded", w.a.embedded, r.embedded, z.C,
-           {variant([&] { return run({.positions = 0}).embedded; },
-                    "The positions are missing: without them the machine cannot tell the order of "
-                    "its tokens."),
-            variant([&] { return run({.positions = 2}).embedded; },
-                    "The positions are added twice."),
-            by_calls});
+    expect(
+        "a.embedded", w.a.embedded, r.embedded, z.C,
+        {variant([&] { return run({.positions = 0}).embedded; },
+                 "The positions are missing: without them the machine cannot tell the order of "
+                 "its tokens."),
+         variant([&] { return run({.positions = 2}).embedded; }, "The positions are added twice."),
+         by_calls});
     for (int l = 0; l < z.L; ++l) {
       const auto out = [&, l](Variant wrong) {
         return [&, l, wrong] { return run(wrong).blocks[at(l)].norm1; };
@@ -294,8 +293,8 @@ void examine_backward(Exam& exam) {
     const GptRun r = run_gpt(p, batch.tokens, batch.targets, z);
     const std::vector<Values> g = gpt_gradients(p, batch.tokens, batch.targets, batch.count, z);
     begin_trace();
-    const Tensors tensors{exam.call(fmt::format("gpt_backward({}, count={})", text_of(z),
-                                                batch.count)), z};
+    const Tensors tensors{
+        exam.call(fmt::format("gpt_backward({}, count={})", text_of(z), batch.count)), z};
     const Whole w = whole(tensors, p, batch, &r);
     ref::gpt_backward(w.d, w.a, w.tokens, w.targets, batch.count, w.p, z.B, z.T, shape_of(z),
                       tensors.machine());

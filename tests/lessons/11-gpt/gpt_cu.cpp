@@ -38,7 +38,8 @@ std::vector<T> read(const T* from, int n) {
 void fake_forward(const GptActivations& a, const int* tokens, const int* targets, int N) {
   step.events.emplace_back("forward");
   step.tokens = read(tokens, N), step.targets = read(targets, N);
-  simt::emulated_memory().copy_in(a.losses, step.losses.data(), sizeof(float) * static_cast<std::size_t>(N));
+  simt::emulated_memory().copy_in(a.losses, step.losses.data(),
+                                  sizeof(float) * static_cast<std::size_t>(N));
 }
 void fake_backward(const GptParameters<float>& d, int count) {
   step.events.emplace_back("backward");
@@ -116,15 +117,16 @@ void examine_mean(Exam& exam) {
         sum += losses[n], ++count;
         if (n < 256) first_pass += losses[n], ++first_count;
       }
-      Sandbox& s = exam.call(fmt::format("mean_loss(N={}{})", N,
-                                         all_ignored ? ", every target ignored" : ""));
+      Sandbox& s = exam.call(
+          fmt::format("mean_loss(N={}{})", N, all_ignored ? ", every target ignored" : ""));
       float* loss = s.output(1);
       const float* losses_ = s.input(losses);
       ref_cuda::mean_loss(loss, losses_, s.input(targets), N);
       const double right = count == 0 ? 0.0 : sum / count;
       std::vector<Mistake> mistakes = {
-          gives({sum / N}, "The sum is right, but it was divided by N. Ignored targets do not "
-                           "count: divide by those that do."),
+          gives({sum / N},
+                "The sum is right, but it was divided by N. Ignored targets do not "
+                "count: divide by those that do."),
           gives({everything / N}, "Ignored targets were added, and counted. They have no loss."),
           gives({sum}, "This is the sum. The mean is asked for."),
           when([](const Answer& a) { return std::isnan(a.actual[0]); },
@@ -153,19 +155,21 @@ void examine_normal(Exam& exam) {
       const Values expected = sequence(seed, stream, 0.25);
       Values same = expected;
       for (double& value : same) value = expected[0];
-      Sandbox& s = exam.call(fmt::format("fill_normal(n={}, deviation=0.25, seed={}, stream={})", n,
-                                         seed, stream));
+      Sandbox& s = exam.call(
+          fmt::format("fill_normal(n={}, deviation=0.25, seed={}, stream={})", n, seed, stream));
       float* x = s.output(n);
       ref_cuda::fill_normal(x, n, 0.25f, seed, stream);
       std::vector<Mistake> mistakes = {
-          gives(sequence(seed, 0, 0.25), "The stream is not used: every tensor of a model would "
-                                         "begin with the same numbers."),
+          gives(sequence(seed, 0, 0.25),
+                "The stream is not used: every tensor of a model would "
+                "begin with the same numbers."),
           gives(sequence(0, stream, 0.25), "The seed is not used."),
           gives(sequence(seed, stream, 1.0), "The deviation is missing."),
           gives(sequence(seed, stream, 0.0625), "The deviation counts twice.")};
       if (n > 1) {
-        mistakes.push_back(gives(same, "Every value is the first of the sequence. The counter is "
-                                       "the value's own index i."));
+        mistakes.push_back(gives(same,
+                                 "Every value is the first of the sequence. The counter is "
+                                 "the value's own index i."));
       }
       exam.expect("x", x, expected, {{"i", n}}, {.scale = 1.0, .factor = 16}, mistakes);
     }
@@ -189,11 +193,11 @@ void judge_order(Exam& exam) {
   exam.expect_true(place("backward") < step.events.size(), "gpt_backward was not called\n" + story);
   exam.expect_true(place("forward") < place("backward"),
                    "gpt_backward ran before gpt_forward\n" + story);
-  exam.expect_true(out.size() == 1 && out[0] == "copy out 4 bytes",
-                   fmt::format("{} copies came back from the device: {}", out.size(),
-                               fmt::join(out, ", ")),
-                   "One number has to come back, the mean loss: 4 bytes. Make the mean on the "
-                   "device.");
+  exam.expect_true(
+      out.size() == 1 && out[0] == "copy out 4 bytes",
+      fmt::format("{} copies came back from the device: {}", out.size(), fmt::join(out, ", ")),
+      "One number has to come back, the mean loss: 4 bytes. Make the mean on the "
+      "device.");
   exam.expect_true(place("copy out") > place("backward"),
                    "the loss was copied before the backward pass was launched\n" + story,
                    "copy_out waits for everything before it, and meanwhile nothing is launched: "
@@ -229,7 +233,7 @@ void examine_step(Exam& exam) {
       const GptActivations a = gpt_activations(&floats, box.output(floats), B, T, s);
       // Place for tokens and targets, in buffers of floats: they are as large.
       const ref_cuda::DeviceBatch room{reinterpret_cast<int*>(box.output(N)),
-                             reinterpret_cast<int*>(box.output(N)), box.output(1)};
+                                       reinterpret_cast<int*>(box.output(N)), box.output(1)};
       const float* params = box.input(random_values(n, 9));
       const float loss = ref_cuda::gpt_step(d, n, a, room, tokens.data(), targets.data(), count,
                                             params, B, T, s, m);
@@ -239,8 +243,7 @@ void examine_step(Exam& exam) {
       exam.expect_equal("the count that gpt_backward was given", step.count, count);
       exam.expect_true(step.d == d, "gpt_backward was given another gradient than d");
       const double first = box.values(d)[0];
-      exam.expect_true(!step.dirty && first == 5,
-                       "d is not the gradient of this batch alone",
+      exam.expect_true(!step.dirty && first == 5, "d is not the gradient of this batch alone",
                        place("zero") < step.events.size() && place("zero") > place("backward")
                            ? "It was set to zero after the backward pass: nothing is left of it."
                            : "The gradient of the step before is still in it: all n values of d "

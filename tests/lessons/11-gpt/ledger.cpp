@@ -10,10 +10,13 @@
 namespace tinygpt::lessons {
 namespace {
 
-const std::vector<GptShape> kShapes = {
-    {5, 3, 1, 1, 2},        {7, 4, 3, 2, 6},           {61, 11, 2, 4, 32},
-    {256, 64, 4, 4, 128},   {50257, 1024, 12, 12, 768}, {50257, 1024, 48, 25, 1600},
-    {50257, 2048, 96, 96, 12288}};
+const std::vector<GptShape> kShapes = {{5, 3, 1, 1, 2},
+                                       {7, 4, 3, 2, 6},
+                                       {61, 11, 2, 4, 32},
+                                       {256, 64, 4, 4, 128},
+                                       {50257, 1024, 12, 12, 768},
+                                       {50257, 1024, 48, 25, 1600},
+                                       {50257, 2048, 96, 96, 12288}};
 
 std::string text_of(const GptShape& s) {
   return fmt::format("V={}, max_T={}, L={}, NH={}, C={}", s.V, s.max_T, s.L, s.NH, s.C);
@@ -36,15 +39,17 @@ void examine_count(Exam& exam) {
         "the count", ref::gpt_parameter_count(s), right,
         {{right + s.V * C,
           "The head is counted, too. It is the embedding table: the same numbers, counted once."},
-         {right - s.L * biases - C, "The biases are missing: each linear layer and each norm has "
-                                    "one."},
+         {right - s.L * biases - C,
+          "The biases are missing: each linear layer and each norm has "
+          "one."},
          {right - s.L * (biases - 2 * C),
           "The biases of the linear layers are missing: one for each output."},
          {right - s.max_T * C, "The positions are missing: a row of C for each of max_T places."},
          {right - s.V * C, "The token embedding is missing: a row of C for each of V tokens."},
          {right - 2 * C, "The norm before the head is missing: a weight and a bias."},
-         {right - s.L * 4 * C - 2 * C, "The norms are missing: 2 L + 1 of them, each with a weight "
-                                       "and a bias."},
+         {right - s.L * 4 * C - 2 * C,
+          "The norms are missing: 2 L + 1 of them, each with a weight "
+          "and a bias."},
          {tables + matrices + vectors + 2 * C, "Only one block is counted."},
          {static_cast<std::int64_t>(static_cast<std::int32_t>(
               static_cast<std::uint32_t>(static_cast<std::uint64_t>(right)))),
@@ -108,19 +113,21 @@ Moments moments(const Values& x) {
   return m;
 }
 
-void expect_normal(Exam& exam, const std::string& name, const Values& x, double wanted,
-                   double base, int L) {
+void expect_normal(Exam& exam, const std::string& name, const Values& x, double wanted, double base,
+                   int L) {
   const Moments m = moments(x);
   const double n = static_cast<double>(x.size()), slack = 6 / std::sqrt(2 * n);
   const auto near = [&](double value) { return std::abs(m.deviation / value - 1) < slack; };
   std::string nudge;
   if (near(base)) {
-    nudge = "This one writes to the stream, and 2 L of its kind add up there: its deviation is "
-            "divided by sqrt(2 L).";
+    nudge =
+        "This one writes to the stream, and 2 L of its kind add up there: its deviation is "
+        "divided by sqrt(2 L).";
   } else if (near(wanted * std::sqrt(2.0)) && wanted < base) {
     nudge = "Divided by sqrt(L). Two branches of each block write to the stream, so there are 2 L.";
   } else if (near(base / (2 * L)) && wanted < base) {
-    nudge = "Divided by 2 L. Variances add up, and a deviation is the root of a variance: sqrt(2 L).";
+    nudge =
+        "Divided by 2 L. Variances add up, and a deviation is the root of a variance: sqrt(2 L).";
   } else if (near(base / std::sqrt(2.0 * L))) {
     nudge = "Scaled down like one that writes to the stream. Only proj and down do.";
   } else if (near(std::sqrt(wanted))) {

@@ -217,8 +217,9 @@ struct Calls {
       const std::string first =
           call.substr(op.size() + 1, call.find_first_of(",)") - op.size() - 1);
       if (op == "zero") {
-        return first + (times(made, call) == 0 ? " is never set to zero" :
-                                                 " is not set to zero often enough") +
+        return first +
+               (times(made, call) == 0 ? " is never set to zero"
+                                       : " is not set to zero often enough") +
                ", and operators add to it: it still holds what an earlier call left there.";
       }
       return fmt::format("A call of {} is missing: the one that writes {}.", op, first);
@@ -226,7 +227,8 @@ struct Calls {
     for (std::size_t i = 0; i < std::min(made.size(), list.size()); ++i) {
       if (made[i] == list[i]) continue;
       return "Every call is there, but not in an order that works. The first that comes at another "
-             "time than expected: " + made[i] + ".";
+             "time than expected: " +
+             made[i] + ".";
     }
     return "";
   }

@@ -41,8 +41,8 @@ struct Variant {
   bool no_final_norm = false, read_embeddings = false, first_weights = false;
   int positions = 1;  // how often they are added
   const GptRun* held = nullptr;
-  bool hold_skip1 = false, hold_skip2 = false;          // the stream beside a branch
-  bool hold_embedding = false, hold_head = false;       // one of the two uses of wte
+  bool hold_skip1 = false, hold_skip2 = false;     // the stream beside a branch
+  bool hold_embedding = false, hold_head = false;  // one of the two uses of wte
 };
 
 inline std::size_t at(std::int64_t i) { return static_cast<std::size_t>(i); }
