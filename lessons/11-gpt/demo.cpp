@@ -55,17 +55,19 @@ Rig tiny_machine() {
 
 std::string triple(const float* x) {
   std::string text;
-  for (int c = 0; c < 3; ++c) text += fmt::format("{:7.2f}", std::abs(x[c]) < 5e-3f ? 0 : x[c]);
+  for (int c = 0; c < 3; ++c) text += fmt::format("{:6.2f}", std::abs(x[c]) < 5e-3f ? 0 : x[c]);
   return text;
 }
 
 void print_streams(const Rig& rig) {
   const BlockActivations& b = rig.a.blocks[0];
-  fmt::print("{:>5}{:>21}{:>21}{:>21}{:>21}\n", "token", "embedded", "norm1", "mid = out",
-             "norm_f");
+  fmt::print("{:>5}{:>18}{:>8}{:>18}{:>18}{:>18}{:>18}\n", "token", "embedded", "size", "norm1",
+             "att", "mid = out", "norm_f");
   for (int t = 0; t < 4; ++t) {
-    fmt::print("{:>5}{}{}{}{}\n", kWords[t], triple(rig.a.embedded + 3 * t),
-               triple(b.norm1 + 3 * t), triple(b.out + 3 * t), triple(rig.a.norm_f + 3 * t));
+    const float* x = rig.a.embedded + 3 * t;
+    const double size = std::sqrt((x[0] * x[0] + x[1] * x[1] + x[2] * x[2]) / 3);
+    fmt::print("{:>5}{}{:>8.3f}{}{}{}{}\n", kWords[t], triple(x), size, triple(b.norm1 + 3 * t),
+               triple(b.att + 3 * t), triple(b.out + 3 * t), triple(rig.a.norm_f + 3 * t));
   }
 }
 
@@ -89,7 +91,7 @@ void worked(const std::vector<Option>&) {
   rig.loss(tokens, targets);
   std::ranges::fill(rig.gradients, 0.0f);
   rig.backward(tokens, targets);
-  fmt::print("{:>5}{:>21}{:>21}{:>21}\n", "wte", "as head", "as embedding", "together");
+  fmt::print("{:>5}{:>18}{:>18}{:>18}\n", "wte", "as head", "as embedding", "together");
   for (std::size_t v = 0; v < 4; ++v) {
     const float* head = rig.gradients.data() + 3 * v;
     const float* both = together.data() + 3 * v;

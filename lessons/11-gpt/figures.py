@@ -30,18 +30,16 @@ def machine_figure(folder):
     d.line(x, 166, x, 450, "accent", 5)
     d.text(682, 186, "one of L blocks", 13, "ink", "end", bold=True)
 
-    def branch(y, parts):
+    def branch(y, parts):  # parts: name, shape of the result, parameters, what is saved beside the result
         left, wide = 300, 84
         d.line(x, y, left - 22, y, "accent", 1.8)
         d.arrow(left - 22, y, left - 4, y, "accent")
-        for i, (name, shape, weight, size) in enumerate(parts):
+        for i, (name, shape, weights, saved) in enumerate(parts):
             bx = left + i * (wide + 12)
             d.box(bx, y - 17, wide, 34, name, "fill", size=13)
             d.text(bx + wide / 2, y - 24, shape, 10.5, "dim", "middle", mono=True)
-            if weight:
-                d.text(bx + wide / 2, y + 31, weight, 10.5, "second", "middle", mono=True)
-            if size:
-                d.text(bx + wide / 2, y + 44, size, 10.5, "second", "middle", mono=True)
+            for k, (words, colour) in enumerate([(w, "second") for w in weights] + [(w, "dim") for w in saved]):
+                d.text(bx + wide / 2, y + 31 + 13 * k, words, 10.5, colour, "middle", mono=True)
             if i:
                 d.arrow(bx - 12, y, bx - 1, y, "dim")
         end = left + len(parts) * (wide + 12) - 12 - wide / 2
@@ -50,18 +48,21 @@ def machine_figure(folder):
         d.circle(x, y + 66, 9, "accent")
         d.text(x, y + 70.5, "+", 14, "page", "middle", bold=True)
 
-    branch(232, (("norm1", "[B,T,C]", "2 of [C]", ""), ("qkv", "[B,T,3C]", "[3C, C]", "[3C]"),
-                 ("attention", "[B,T,C]", "lse", "[B,NH,T]"), ("proj", "[B,T,C]", "[C, C]", "[C]")))
+    branch(232, (("norm1", "[B,T,C]", ("[C] [C]",), ("2 of [B,T]",)), ("qkv", "[B,T,3C]", ("[3C,C]", "[3C]"), ()),
+                 ("attention", "[B,T,C]", (), ("[B,NH,T]",)), ("proj", "[B,T,C]", ("[C,C]", "[C]"), ())))
     d.text(x - 14, 302, "mid", 13, "accent", "end", bold=True, mono=True)
-    branch(362, (("norm2", "[B,T,C]", "2 of [C]", ""), ("up", "[B,T,4C]", "[4C, C]", "[4C]"),
-                 ("gelu", "[B,T,4C]", "", ""), ("down", "[B,T,C]", "[C, 4C]", "[C]")))
+    branch(362, (("norm2", "[B,T,C]", ("[C] [C]",), ("2 of [B,T]",)), ("up", "[B,T,4C]", ("[4C,C]", "[4C]"), ()),
+                 ("gelu", "[B,T,4C]", (), ()), ("down", "[B,T,C]", ("[C,4C]", "[C]"), ())))
     d.text(x - 14, 432, "out", 13, "accent", "end", bold=True, mono=True)
-    parameter(486, "norm_f", "2 of [C]")
-    note(484, "norm_f", "[B, T, C]")
+    parameter(486, "norm_f", "[C] [C]")
+    note(484, "norm_f", "[B, T, C], and 2 of [B, T]")
     parameter(560, "wte", "[V, C], the same")
     note(556, "logits", "[B, T, V]")
     d.arrow(x, 562, x, 604, "accent", 2)
     d.text(x, 622, "losses [B, T], and their mean", 13, "ink", "middle", mono=True)
+    d.text(690, 596, "orange: parameters", 12, "second", "end")
+    d.text(690, 614, "grey: what each part leaves", 12, "dim", "end")
+    d.text(690, 632, "for the backward pass", 12, "dim", "end")
     d.save(folder, "machine")
 
 
@@ -100,7 +101,7 @@ def bytes_figure(folder):
 
 
 def backward_figure(folder):
-    d = Drawing(700, 224, "The gradient goes back along the stream, and through each branch; where they meet, they add up")
+    d = Drawing(700, 224, "The gradient goes back along the stream and through each branch, and adds up there")
     y = 40
     d.line(40, y, 660, y, "second", 5)
     d.arrow(60, y, 24, y, "second", 5)
@@ -129,7 +130,7 @@ def backward_figure(folder):
 
 
 def step_figure(folder):
-    d = Drawing(680, 214, "A step that waits once at its end, and one that waits in the middle")
+    d = Drawing(560, 214, "A step that waits once at its end, and one that waits in the middle")
 
     def row(y, words, host, device, colour):
         d.text(14, y - 10, words, 13, "ink", bold=True)
@@ -154,7 +155,7 @@ def overfit_figures(folder):
         measured = json.load(file)
     rows = measured["overfit"]["rows"]
     names = ("right", "no embedding", "no head", "no stream")
-    line_chart(folder, "overfit", "The loss of one batch, learned by heart, with and without a gradient that is missing",
+    line_chart(folder, "overfit", "One batch, learned by heart: the right gradient, and three that miss a part",
                {name: [(row[0], row[i + 1]) for row in rows] for i, name in enumerate(names)}, "steps",
                "nats per token", height=300)
     rows = measured["stream"]["rows"]

@@ -68,9 +68,10 @@ def judge(plan, tools, entries, state, also=lambda task: False):
 
 def write_table(path, headers, right, entries):
     lines = ["// Written by tools/course/mine.py: the reference's table with the learner's kernels in it."]
+    headers = headers + ["solutions/table.h", "tests/interop/parity.h", "tinygpt/cli/kernels.h"]
     lines += ['#include "%s"' % header for header in headers]
-    lines += ['#include "%s"' % name for name in ("solutions/table.h", "tests/interop/parity.h", "tinygpt/cli/kernels.h")]
-    lines += ["", "namespace tinygpt::cli {", "", "std::vector<NamedOps> more_tables() {", "  Ops<float> ops = ref::ops();"]
+    lines += ["", "namespace tinygpt::cli {", "", "std::vector<NamedOps> more_tables() {"]
+    lines += ["  Ops<float> ops = ref::ops();"]
     lines += ["  ops.%s = mine::%s;" % (entry, function) for function in right for entry in entries.get(function, [])]
     machine = "mine::gpt_forward, mine::gpt_backward" if has_machine(right) else ""
     lines += ['  return {{"mine", ops}};', "}", "", "}  // namespace tinygpt::cli", "",
