@@ -18,7 +18,7 @@ from course.terminal import Failure
 # verdicts: by task id. compile_errors: what to show where it does not compile. seconds: of the whole.
 Outcome = namedtuple("Outcome", "verdicts compile_errors")
 MAXIMUM_ERRORS = 3
-CUDA_WORLD = "checked"
+CHECKED = "checked"  # the world of .cu files in which kernels are graded
 
 
 def course_folder(plan):
@@ -41,12 +41,13 @@ class Toolbox:
                 if words:
                     self.libraries[words[0]] = words[1:]
 
-    def compiler_words(self, solution):
-        """The words that compile a solution: the compiler, then its options, without input and output."""
+    def compiler_words(self, solution, world=CHECKED):
+        """The words that compile a solution: the compiler, then its options, without input and output. world: of a
+        .cu file (cmake/Cuda.cmake)."""
         cuda = solution.endswith(".cu")
-        source = os.path.join(self.plan.folder, "simt", solution + ".cpp") if cuda \
+        source = os.path.join(self.plan.folder, "simt", solution + ".cpp") if cuda and world != "gpu" \
             else os.path.join(self.plan.root, solution)
-        library = "tinygpt_solutions_" + CUDA_WORLD if cuda else "tinygpt_solutions.dir"
+        library = "tinygpt_solutions_" + world if cuda else "tinygpt_solutions.dir"
         for command in self.commands.get(os.path.realpath(source), []):
             if library in command:
                 words = shlex.split(command)
@@ -55,8 +56,8 @@ class Toolbox:
                 at = words.index("-c")
                 words = words[:at] + words[at + 2:]
                 # A learner's warnings are for the learner, and no errors, in CI neither.
-                return [word for word in words if not word.endswith("ccache") and word != "-Werror"
-                        and not word.startswith("-Dref_cuda=")]
+                words = [word for word in words if not word.endswith("ccache") and not word.startswith("-Dref_cuda=")]
+                return [word for word in words if word not in ("-Werror", "all-warnings", "--Werror=all-warnings")]
         raise Failure("The build in %s does not know %s; remove that folder and run this again."
                       % (self.plan.folder, solution), code=1)
 
@@ -101,13 +102,22 @@ def trim_errors(text, path):
     return "\n".join("\n".join(block[:6]) for block in chosen)
 
 
-def compile_file(tools, exercise, source, output, options, tree):
+def renames(exercise, tree, world=CHECKED):
+    """Options that compile a solution under the exercises' names."""
+    if tree == "exercises":
+        return []
+    if not exercise.endswith(".cu"):
+        return ["-Dref=mine"]
+    return ["-Dref_cuda=mine_cuda" + ("" if world == "gpu" else "_" + world)]
+
+
+def compile_file(tools, exercise, source, output, options, tree, world=CHECKED):
     """Compiles `source` in the place of exercises/`exercise`. Returns the errors, empty when there are none."""
     plan, solution = tools.plan, "solutions/" + exercise
-    words = tools.compiler_words(solution)
+    words = tools.compiler_words(solution, world)
     os.makedirs(os.path.dirname(output), exist_ok=True)
     text = source
-    if exercise.endswith(".cu"):
+    if exercise.endswith(".cu") and world != "gpu":
         problem = rewrite_headers(plan, tree)
         text = output + ".rewritten.cpp"
         problem = problem or rewrite(plan, source, text)
@@ -197,9 +207,8 @@ def grade(plan, tools, exercise, tasks, source=None, options=(), profile=False, 
 
 def grade_solution(plan, tools, exercise, tasks, source=None, profile=False, name="solution"):
     """The same for a solution, or a file made from one: compiled under the exercises' names."""
-    rename = "-Dref_cuda=mine_cuda_checked" if exercise.endswith(".cu") else "-Dref=mine"
-    return grade(plan, tools, exercise, tasks, source or "solutions/" + exercise, [rename], profile, True, name,
-                 "solutions")
+    return grade(plan, tools, exercise, tasks, source or "solutions/" + exercise, renames(exercise, "solutions"),
+                 profile, True, name, "solutions")
 
 
 def prepare(root, fetch, times):
