@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""`./course train --mine` with the solutions in the learner's place: on every device that this machine has, it trains to
-the losses that the reference's kernels train to, and says which kernels are whose.
+"""`./course train --mine` with the solutions in the learner's place: it trains to the losses that the reference's
+kernels train to, on the processor and emulated, and says which kernels are whose.
 
     tests/mine/train_mine_test.py BUILD_FOLDER
 """

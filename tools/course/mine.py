@@ -51,8 +51,8 @@ def compile_kernels(plan, tools, place, exercise, tree):
     if place.device == "cpu":
         return os.path.join(grading.course_folder(plan), "mine", exercise) + ".o", ""  # as it was graded
     obj = os.path.join(grading.course_folder(plan), "mine-" + place.device, exercise) + ".o"
-    errors = grading.compile_file(tools, exercise, "%s/%s" % (tree, exercise), obj, grading.renames(exercise, tree,
-                                  place.world), tree, place.world)
+    options = grading.renames(exercise, tree, place.world)
+    errors = grading.compile_file(tools, exercise, "%s/%s" % (tree, exercise), obj, options, tree, place.world)
     return obj, errors
 
 
@@ -65,7 +65,7 @@ def grade_written(plan, tools, exercise, tasks, tree):
 
 
 def judge(plan, tools, place, state, tree="exercises"):
-    """Compiles and grades every file with operators for this place. Returns (the kernels that are right, remarks)."""
+    """Compiles and grades every file with operators for this place. Returns the kernels that are right, and remarks."""
     entries, _ = table_entries(plan.root, place)
     right, remarks = Kernels([], [], []), []
     groups = {}
@@ -99,7 +99,7 @@ def judge(plan, tools, place, state, tree="exercises"):
 
 
 def headers_of(root, lesson, place, known):
-    """The lesson's headers that declare functions for this place; those with device code in them are the kernels' own."""
+    """The lesson's headers that declare functions for this place; those with device code are for kernels alone."""
     ending = ".h" if place.device == "cpu" else ".cuh"
     paths = ["exercises/%s/%s" % (lesson, name) for name in sorted(os.listdir(os.path.join(root, "exercises", lesson)))
              if name.endswith(ending)]
