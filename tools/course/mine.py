@@ -1,6 +1,5 @@
 """`./course train --mine`: a GPT trained with the learner's kernels, and the reference's where there are none yet."""
 import os
-import shutil
 
 from course import build, grading, lessons, progress, stubs
 from course.mine_table import PLACES, Kernels, archive, table_entries
@@ -19,12 +18,6 @@ EMULATED = DEFAULT + ["--layers", "1", "--heads", "2", "--width", "32", "--hidde
                       "2", "--steps", "200", "--eval-every", "50", "--eval-tokens", "256", "--last-eval-tokens", "512"]
 
 
-def gpu_is_there(plan):
-    """Whether the build has kernels for a GPU and a driver answers."""
-    return build.cached_value(plan.folder, "CMAKE_CUDA_COMPILER") is not None \
-        and shutil.which("nvidia-smi") is not None
-
-
 def take_device(plan, words):
     """The place that `--device NAME` asks for, and the other words. auto: a GPU where there is one, else the CPU."""
     device, rest = "auto", []
@@ -37,7 +30,7 @@ def take_device(plan, words):
         else:
             rest.append(word)
     if device == "auto":
-        device = "cuda" if gpu_is_there(plan) else "cpu"
+        device = "cuda" if grading.gpu_is_there(plan) else "cpu"
     if device not in PLACES:
         raise Failure("--device: there is no '%s'; there are: auto, %s" % (device, ", ".join(PLACES)))
     if device == "cuda" and build.cached_value(plan.folder, "CMAKE_CUDA_COMPILER") is None:
