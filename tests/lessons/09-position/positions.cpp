@@ -73,6 +73,8 @@ void examine_sinusoidal(Exam& exam) {
          slip({.exponent = -1},
               "Frequencies fall too slowly: the exponent of pair i is -2 i / C, so that the last "
               "pair is close to 1 / base."),
+         slip({.exponent = 0},
+              "Every pair has the same frequency: in whole numbers, 2 * i / C is 0."),
          slip({.exponent = 2},
               "Frequencies grow from pair to pair: the angle is t divided by base^(2 i / C)."),
          slip({.by_column = true},

@@ -8,9 +8,9 @@
 namespace tinygpt::lessons {
 namespace {
 
-// 32 rows of four heads of 64, in rows that hold two heads more.
+// 8 rows of 16 heads of 64, in rows that hold two heads more.
 void run_rope(const Memory& memory) {
-  constexpr int kTime = 32, kHeads = 4, kSize = 64, kStride = 6 * kSize;
+  constexpr int kTime = 8, kHeads = 16, kSize = 64, kStride = 18 * kSize;
   constexpr std::size_t kRows = kTime * kStride * sizeof(float);
   constexpr std::size_t kTable = kTime * kSize / 2 * sizeof(float);
   auto* x = static_cast<float*>(memory.allocate(kRows));
@@ -27,7 +27,7 @@ void examine(Exam& exam) {
   examine_rope(exam, "rope_forward", ref_cuda::rope_forward<float>, 1);
   examine_rope(exam, "rope_backward", ref_cuda::rope_backward<float>, -1);
   exam.call(
-      "rope_forward(B=1, T=32, heads=4, HS=64, stride=384, start=0), watched by the profiler");
+      "rope_forward(B=1, T=8, heads=16, HS=64, stride=1152, start=0), watched by the profiler");
   const double sectors = sectors_per_request([&] { run_rope(exam.memory()); });
   exam.expect_true(
       sectors < 5,
@@ -39,7 +39,7 @@ void examine(Exam& exam) {
 }  // namespace
 
 std::vector<Task> tasks() {
-  return {{"09.rope_cuda", examine, {"32 rows with 4 heads of 64 to turn", run_rope}}};
+  return {{"09.rope_cuda", examine, {"8 rows with 16 heads of 64 to turn", run_rope}}};
 }
 
 }  // namespace tinygpt::lessons

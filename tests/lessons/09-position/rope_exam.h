@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tests/lessons/grading/exam.h"
@@ -42,7 +43,10 @@ struct Turn {
   bool first_only = false;     // head 0 alone
   bool whole_row = false;      // values as well
   bool packed = false;         // rows that are heads * HS apart
+  bool swapped = false;        // sine and cosine
+  int most = 1 << 30;          // pairs that are turned, the first ones
   bool overwritten = false;    // the second line reads what the first has written
+  double first_sine = 1;       // factor of the sine in the first line
   double second_sine = 1;      // factor of the sine in the second line
   bool long_rows = false;      // of the tables: HS entries instead of HS / 2
   bool angle_of_head = false;  // pair i of head h has angle number h * HS / 2 + i
@@ -66,9 +70,11 @@ inline Values turned(const Values& x, const RopeCase& c, const Turn& turn) {
         const int number = turn.angle_of_head ? h * c.half() + i : i;
         // Beyond the pairs of its row, the table goes on with the next place.
         const double angle = c.angle(table_row + number / c.half(), number % c.half());
+        if ((row * heads + h) * c.half() + i >= turn.most) return out;
         const double x0 = out[a], x1 = out[b];
-        const double cosine = std::cos(angle), sine = turn.direction * std::sin(angle);
-        out[a] = x0 * cosine - x1 * sine;
+        double cosine = std::cos(angle), sine = turn.direction * std::sin(angle);
+        if (turn.swapped) std::swap(cosine, sine);
+        out[a] = x0 * cosine - x1 * sine * turn.first_sine;
         out[b] = (turn.overwritten ? out[a] : x0) * sine * turn.second_sine + x1 * cosine;
       }
     }
@@ -117,7 +123,7 @@ inline std::vector<Mistake> rope_mistakes(const Values& x, const RopeCase& c, do
       slip({.first_only = true},
            "Only head 0 is turned. The same tables serve each of the `heads` heads of a row."),
       slip({.whole_row = true},
-           "The values behind the first `heads` heads are turned as well. Positions belong into "
+           "The values behind the first `heads` heads are turned as well. Positions belong in "
            "queries and keys; what attention mixes stays as it is."),
       slip({.packed = true}, "The next row begins `stride` values further on, not heads * HS."),
       slip({.overwritten = true},
@@ -126,6 +132,14 @@ inline std::vector<Mistake> rope_mistakes(const Values& x, const RopeCase& c, do
       slip({.second_sine = -1},
            "The first line is right; the sine of the second has the wrong sign. The two lines have "
            "opposite signs there."),
+      slip({.first_sine = -1},
+           "The second line is right; the sine of the first has the wrong sign. The two lines have "
+           "opposite signs there."),
+      slip({.swapped = true},
+           "Sine and cosine are swapped: at place 0 the cosine is 1 and nothing turns."),
+      slip({.most = 256},
+           "Only the first 256 pairs are turned: one block is not enough, or its threads do not "
+           "come round for more."),
       slip({.angle_of_head = true},
            "The angle depends on the head: every head begins again with the first pair's. A row of "
            "the tables has HS / 2 entries."),
