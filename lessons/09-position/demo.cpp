@@ -73,6 +73,7 @@ int main(int argc, char** argv) {
         "train four models, judge them at twice the length",
         length,
         {text, steps, numbers}},
+       {"wrong", "rotary positions whose gradient is turned the wrong way", wrong, {text, steps}},
        {"vectors",
         "the position vectors that a model has learned",
         vectors,

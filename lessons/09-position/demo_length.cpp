@@ -52,8 +52,9 @@ Characters load(const std::string& path) {
   return c;
 }
 
-SmallGpt trained(Positions kind, const Characters& text, int steps) {
+SmallGpt trained(Positions kind, const Characters& text, int steps, bool wrongly = false) {
   SmallGpt model(kind, text.V, 1);
+  if (wrongly) model.turn_gradient_wrongly();
   for (int step = 0; step < steps; ++step) {
     model.train_step(text.train, step, steps);
     show_progress(name_of(kind), step + 1, steps);
@@ -81,15 +82,21 @@ void length(const std::vector<Option>& options) {
   const int steps = static_cast<int>(as_number(options, "steps"));
   fmt::print(
       "four models of two blocks, trained on texts of {} characters, {} steps of {} texts\n\n"
-      "mean loss at the places        0-31     32-63     64-95    96-127\n",
+      "mean loss           texts of 128 characters, at places          texts of 64\n"
+      "                  0-31     32-63     64-95    96-127      at 0-63   at 64-127\n",
       kTrained, steps, kBatch);
   std::vector<Series> lines;
   for (const Positions kind : kKinds) {
     SmallGpt model = trained(kind, text, steps);
     const std::vector<double> loss = model.loss_by_place(text.validation, kLongest);
-    fmt::print("{:>25}", name_of(kind));
+    fmt::print("{:>12}", name_of(kind));
     for (int from = 0; from < kLongest; from += 32) {
       fmt::print("{:>10.3f}", mean_of(loss, from, from + 32));
+    }
+    for (const int start : {0, kTrained}) {
+      fmt::print("{:>{}.3f}",
+                 mean_of(model.loss_by_place(text.validation, kTrained, start), 0, kTrained),
+                 start == 0 ? 13 : 12);
     }
     fmt::print("\n");
     Series line{name_of(kind), {}};
@@ -110,6 +117,17 @@ void length(const std::vector<Option>& options) {
   print_lines(lines, axes);
   write_line_chart("lessons-out/09-length.svg", "Loss by place, up to twice the training length",
                    lines, axes);
+}
+
+void wrong(const std::vector<Option>& options) {
+  const Characters text = load(as_text(options, "text"));
+  const int steps = static_cast<int>(as_number(options, "steps"));
+  for (const bool wrongly : {false, true}) {
+    SmallGpt model = trained(Positions::rotary, text, steps, wrongly);
+    const std::vector<double> loss = model.loss_by_place(text.validation, kTrained);
+    fmt::print("rotary, gradient turned {}: {:.3f} nats per character after {} steps\n",
+               wrongly ? "as x was" : "back    ", mean_of(loss, 0, kTrained), steps);
+  }
 }
 
 void vectors(const std::vector<Option>& options) {

@@ -75,7 +75,7 @@ void SmallGpt::add_positions() {
                        : kind_ == Positions::sinusoidal ? waves_.data()
                                                         : nullptr;
   if (table != nullptr) {
-    ops_.learned_positions_forward(stream_.data(), stream_.data(), table, B_, T_, kWidth, 0);
+    ops_.learned_positions_forward(stream_.data(), stream_.data(), table, B_, T_, kWidth, start_);
   }
 }
 // end of snippet
@@ -90,7 +90,7 @@ void SmallGpt::block_forward(Block& b) {
                       at(params_, b.qkv), nullptr, scratch, N_, kWidth, kQkv);
   if (kind_ == Positions::rotary) {  // queries and keys: two thirds of the heads in a row
     ops_.rope_forward(b.rows.data(), cosine_.data(), sine_.data(), B_, T_, 2 * kHeads, kHeadSize,
-                      kQkv, 0);
+                      kQkv, start_);
   }
   ops_.attention_forward(room(b.mixed, n).data(), room(b.lse, std::int64_t{N_} * kHeads).data(),
                          b.rows.data(), scratch, B_, T_, kHeads, kHeads, kHeadSize, true);
@@ -126,8 +126,9 @@ void SmallGpt::block_backward(Block& b) {
   ops_.attention_backward(drows.data(), dmixed.data(), b.mixed.data(), b.lse.data(), b.rows.data(),
                           scratch, B_, T_, kHeads, kHeads, kHeadSize, true);
   if (kind_ == Positions::rotary) {
-    ops_.rope_backward(drows.data(), cosine_.data(), sine_.data(), B_, T_, 2 * kHeads, kHeadSize,
-                       kQkv, 0);
+    const auto rope_back = wrongly_ ? ops_.rope_forward : ops_.rope_backward;
+    rope_back(drows.data(), cosine_.data(), sine_.data(), B_, T_, 2 * kHeads, kHeadSize, kQkv,
+              start_);
   }
   std::ranges::fill(dnormed, 0.0f);
   ops_.linear_backward(dnormed.data(), gradient(b.qkv), nullptr, drows.data(), b.normed1.data(),
@@ -194,7 +195,8 @@ void SmallGpt::train_step(std::span<const int> text, int step, int steps) {
                   {.lr = kPeak * up * down, .weight_decay = 0.0f, .step = step + 1});
 }
 
-std::vector<double> SmallGpt::loss_by_place(std::span<const int> text, int T) {
+std::vector<double> SmallGpt::loss_by_place(std::span<const int> text, int T, int start) {
+  start_ = start;
   std::vector<double> sum(static_cast<std::size_t>(T), 0.0);
   const auto length = static_cast<std::size_t>(T);
   std::size_t texts = 0;
@@ -202,6 +204,7 @@ std::vector<double> SmallGpt::loss_by_place(std::span<const int> text, int T) {
     forward(text.subspan(from, length), text.subspan(from + 1, length), 1, T);
     for (std::size_t t = 0; t < length; ++t) sum[t] += losses_[t];
   }
+  start_ = 0;
   for (double& value : sum) value /= static_cast<double>(texts);
   return sum;
 }

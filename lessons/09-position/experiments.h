@@ -14,6 +14,7 @@ void distance(const std::vector<Option>& options);
 // demo_length.cpp: what trained models do.
 void check_model(const std::vector<Option>& options);
 void length(const std::vector<Option>& options);
+void wrong(const std::vector<Option>& options);
 void vectors(const std::vector<Option>& options);
 
 }  // namespace tinygpt::lessons

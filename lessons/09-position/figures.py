@@ -76,10 +76,10 @@ def waves_figure(folder):
     for k, (i, colour) in enumerate(((0, "accent"), (2, "second"), (4, "third"), (6, "fourth"))):
         y = 60 + 54 * k
         d.line(370, y, 642, y, "soft")
-        d.polyline([(370 + 272 * t / 256, y - 19 * math.sin(t / 4 / 10000 ** (2 * i / columns)))
+        d.polyline([(370 + 272 * t / 256, y - 16 * math.sin(t / 4 / 10000 ** (2 * i / columns)))
                     for t in range(257)], colour)
         wave = 2 * math.pi * 10000 ** (2 * i / columns)
-        d.text(370, y - 23, "pair %d: repeats after %.0f places" % (i, wave), 12, colour, bold=True)
+        d.text(370, y - 22, "pair %d: repeats after %.0f places" % (i, wave), 12, colour, bold=True)
     d.text(370, 252, "place 0", 12, "dim")
     d.text(642, 252, "place 64", 12, "dim", "end")
     d.save(folder, "waves")
@@ -90,13 +90,13 @@ def point(cx, cy, radius, angle):
 
 
 def arc(d, cx, cy, radius, a, b, colour):
-    d.polyline([point(cx, cy, radius, a + (b - a) * k / 24) for k in range(25)], colour, 2)
+    d.polyline([point(cx, cy, radius, a + (b - a) * k / 72) for k in range(73)], colour, 2)
 
 
 def rotation_figure(folder):
-    d = Drawing(660, 226, "A pair of a query turned by its place: a fast pair, and a slow one")
+    d = Drawing(660, 244, "A pair of a query turned by its place: a fast pair, and a slow one")
     for side, (speed, title) in enumerate(((1.0, "pair 0: 1 radian a place"), (0.1, "a later pair: 0.1 radian a place"))):
-        cx, cy, r = 140 + 330 * side, 116, 80
+        cx, cy, r = 140 + 330 * side, 126, 76
         arc(d, cx, cy, r, 0, 2 * math.pi, "line")
         d.text(cx, 18, title, 13, "ink", "middle", bold=True)
         for place in range(4):
@@ -111,7 +111,7 @@ def rotation_figure(folder):
             d.text(x, y + 8, "0", 13, "ink")
             x, y = point(cx, cy, r + 12, 0.65)
             d.text(x, y, "3", 13, "ink")
-    d.text(305, 212, "the same pair of numbers at places 0, 1, 2, 3", 13, "dim", "middle")
+    d.text(305, 234, "the same pair of numbers at places 0, 1, 2, 3", 13, "dim", "middle")
     d.save(folder, "rotation")
 
 
@@ -158,11 +158,11 @@ def pairs_figure(folder):
 
 
 def backward_figure(folder):
-    d = Drawing(660, 196, "Forward turns x by the angle; backward turns the gradient by the same angle the other way")
+    d = Drawing(660, 204, "Forward turns x by the angle; backward turns the gradient by the same angle the other way")
     for side, (title, start, end, colours, names) in enumerate((
-            ("forward", 0.3, 1.3, ("dim", "accent"), ("x", "out")),
-            ("backward", 2.2, 1.2, ("dim", "second"), ("dout", "dx")))):
-        cx, cy, r = 170 + 310 * side, 108, 66
+            ("forward", 0.2, 1.1, ("dim", "accent"), ("x", "out")),
+            ("backward", 2.3, 1.4, ("dim", "second"), ("dout", "dx")))):
+        cx, cy, r = 170 + 310 * side, 124, 66
         arc(d, cx, cy, r, 0, 2 * math.pi, "line")
         d.text(cx, 20, title, 14, "ink", "middle", bold=True)
         for angle, colour, name in zip((start, end), colours, names):
@@ -192,9 +192,9 @@ def length_figure(folder):
         d.text(at(place, 0)[0], bottom + 18, str(place), 12, "dim", "middle")
     d.line(left, bottom, right, bottom)
     d.line(at(64, 0)[0], top, at(64, 0)[0], bottom, "ink", 1.4, dash=True)
-    d.text(at(32, 0)[0], top - 8, "trained on", 13, "ink", "middle")
+    d.text(at(40, 0)[0], top - 8, "trained on", 13, "ink", "middle")
     d.text(at(96, 0)[0], top - 8, "never seen", 13, "ink", "middle")
-    d.text(8, 14, "nats per character", 13)
+    d.text(8, top - 8, "nats per character", 13)
     d.text((left + right) / 2, 342, "place in the text", 13, "ink", "middle")
     ends = []
     for (name, row), colour in zip(series.items(), ("dim", "second", "third", "accent")):

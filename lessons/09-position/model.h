@@ -34,8 +34,11 @@ class SmallGpt {
   // One AdamW step on kBatch random pieces of the text; how many steps there will be decides how
   // far it goes.
   void train_step(std::span<const int> text, int step, int steps);
-  // The mean loss at each place of texts of T characters, cut from this one.
-  std::vector<double> loss_by_place(std::span<const int> text, int T);
+  // The mean loss at each place of texts of T characters, cut from this one. They are told to begin
+  // at place `start`.
+  std::vector<double> loss_by_place(std::span<const int> text, int T, int start = 0);
+  // From now on the gradient of rotary positions is turned as queries and keys are: the wrong way.
+  void turn_gradient_wrongly() { wrongly_ = true; }
   // The learned vectors, [kLongest, kWidth].
   std::span<const float> places() const { return {at(params_, place_vectors_), kPlaceVectors}; }
   // The largest relative error of some gradients, by central differences.
@@ -60,7 +63,8 @@ class SmallGpt {
   float* gradient(std::int64_t begin) { return grads_.data() + begin; }
 
   Positions kind_;
-  int V_, B_ = 0, T_ = 0, N_ = 0;
+  bool wrongly_ = false;
+  int V_, B_ = 0, T_ = 0, N_ = 0, start_ = 0;
   Ops<float> ops_;
   Random random_;
   std::vector<float> params_, grads_, m_, v_;
