@@ -95,7 +95,8 @@ def arc(d, cx, cy, radius, a, b, colour):
 
 def rotation_figure(folder):
     d = Drawing(660, 244, "A pair of a query turned by its place: a fast pair, and a slow one")
-    for side, (speed, title) in enumerate(((1.0, "pair 0: 1 radian a place"), (0.1, "a later pair: 0.1 radian a place"))):
+    kinds = ((1.0, "pair 0: 1 radian a place"), (0.1, "a later pair: 0.1 radian a place"))
+    for side, (speed, title) in enumerate(kinds):
         cx, cy, r = 140 + 330 * side, 126, 76
         arc(d, cx, cy, r, 0, 2 * math.pi, "line")
         d.text(cx, 18, title, 13, "ink", "middle", bold=True)
@@ -177,7 +178,7 @@ def backward_figure(folder):
 
 def length_figure(folder):
     series = measured()["length"]["series"]
-    d = Drawing(660, 350, "Loss by place in the text for four kinds of position, trained on 64 characters, judged on 128")
+    d = Drawing(660, 350, "Loss by place in the text for four kinds of position, up to twice the training length")
     left, right, top, bottom = 52, 552, 30, 298
     values = [v for row in series.values() for v in row]
     low, high = min(values) - 0.1, max(values) + 0.1
