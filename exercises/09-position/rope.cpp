@@ -8,9 +8,10 @@ namespace tinygpt::mine {
 namespace {
 
 // Turns each pair (x[i], x[i + HS/2]) of the first `heads` heads of every row by `direction` times
-// its angle. With p = start + t and h2 = HS / 2, for a direction of 1:
+// its angle. With p = start + t and h2 = HS / 2, a direction of 1, and the values before on the
+// right:
 //   x[i]      = x[i] * cosine[p, i] - x[i + h2] * sine[p, i]
-//   x[i + h2] = x[i] * sine[p, i]   + x[i + h2] * cosine[p, i]       (of what was there before)
+//   x[i + h2] = x[i] * sine[p, i]   + x[i + h2] * cosine[p, i]
 // and -1 turns by the same angle the other way: cos(-a) is cos(a), sin(-a) is -sin(a).
 //
 // x [B, T, stride]  in place. A row is heads * HS values, then others that stay as they are.
