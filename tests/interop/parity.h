@@ -21,8 +21,9 @@ struct MachinePasses {
                    const GptShape& s, const Machine& m) = nullptr;
 };
 
-// The learner's, defined where a program is put together; see more_tables in tinygpt/cli/kernels.h.
+// The learner's, defined where a program is put together (tools/course/mine_table.py).
 MachinePasses my_machine();
+Ops<float> my_kernels();  // the reference's where there are none of the learner's
 
 // Says on standard output whether models run by these kernels have PyTorch's logits, loss,
 // gradients and ten steps of AdamW; where they do not, which tensor is the first that differs, and

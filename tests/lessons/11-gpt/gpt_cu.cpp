@@ -9,9 +9,9 @@
 #include <set>
 
 #include "solutions/11-gpt/gpt.h"
+#include "tests/lessons/grading/device.h"
 #include "tests/lessons/grading/exam.h"
 #include "tinygpt/core/random.h"
-#include "tinygpt/simt/memory.h"
 
 namespace tinygpt::lessons {
 namespace {
@@ -31,15 +31,15 @@ Step step;
 template <class T>
 std::vector<T> read(const T* from, int n) {
   std::vector<T> values(static_cast<std::size_t>(n));
-  simt::emulated_memory().copy_out(values.data(), from, values.size() * sizeof(T));
+  device_memory().copy_out(values.data(), from, values.size() * sizeof(T));
   return values;
 }
 
 void fake_forward(const GptActivations& a, const int* tokens, const int* targets, int N) {
   step.events.emplace_back("forward");
   step.tokens = read(tokens, N), step.targets = read(targets, N);
-  simt::emulated_memory().copy_in(a.losses, step.losses.data(),
-                                  sizeof(float) * static_cast<std::size_t>(N));
+  device_memory().copy_in(a.losses, step.losses.data(),
+                          sizeof(float) * static_cast<std::size_t>(N));
 }
 void fake_backward(const GptParameters<float>& d, int count) {
   step.events.emplace_back("backward");
@@ -48,20 +48,20 @@ void fake_backward(const GptParameters<float>& d, int count) {
   const float last = read(d.norm_f_bias, 1)[0];
   step.dirty = first != 0 || last != 0;
   first += 5;
-  simt::emulated_memory().copy_in(d.wte, &first, sizeof(first));
+  device_memory().copy_in(d.wte, &first, sizeof(first));
 }
 
 void noted_copy_in(void* to, const void* from, std::size_t bytes) {
   step.events.emplace_back("copy in");
-  simt::emulated_memory().copy_in(to, from, bytes);
+  device_memory().copy_in(to, from, bytes);
 }
 void noted_copy_out(void* to, const void* from, std::size_t bytes) {
   step.events.push_back(fmt::format("copy out {} bytes", bytes));
-  simt::emulated_memory().copy_out(to, from, bytes);
+  device_memory().copy_out(to, from, bytes);
 }
 void noted_zero(void* data, std::size_t bytes) {
   step.events.emplace_back("zero");
-  simt::emulated_memory().zero(data, bytes);
+  device_memory().zero(data, bytes);
 }
 
 }  // namespace
@@ -207,7 +207,7 @@ void judge_order(Exam& exam) {
 void examine_step(Exam& exam) {
   const GptShape s{7, 5, 2, 2, 4};
   const Machine m{{}, [] {
-                    Memory memory = simt::emulated_memory();
+                    Memory memory = device_memory();
                     memory.copy_in = noted_copy_in, memory.copy_out = noted_copy_out;
                     memory.zero = noted_zero;
                     return memory;
