@@ -69,7 +69,8 @@ double sum_of(const std::function<void()>& work, std::uint64_t simt::LineProfile
 Memory device_memory() { return simt::emulated_memory(); }
 
 int rounds() {
-  const char* asked = std::getenv("TINYGPT_GRADING_ROUNDS");  // the solutions are seen in more orders
+  const char* asked =
+      std::getenv("TINYGPT_GRADING_ROUNDS");  // the solutions are seen in more orders
   const int count = asked == nullptr ? 0 : std::atoi(asked);
   return count > 0 ? count : 2;
 }
