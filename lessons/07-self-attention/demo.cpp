@@ -193,7 +193,10 @@ void saturate(const std::vector<Option>&) {
     }
     rows.push_back(row);
   }
-  fmt::print("random queries and 64 random keys; medians over 256 queries\n\n");
+  fmt::print(
+      "random queries and 64 random keys; medians over 256 queries\n"
+      "entropy in nats (64 equal shares: {:.2f}); gradient: the length of a row of ds\n\n",
+      std::log(64.0));
   print_table(
       {"HS", "scaled: largest p", "entropy", "gradient", "bare: largest p", "entropy", "gradient"},
       rows);
