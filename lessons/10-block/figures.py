@@ -30,7 +30,8 @@ def block_figure(folder):
     d.arrow(14, y, 686, y, "accent", 3)
     d.text(686, y + 26, "to the next block", 12, "dim", "end")
     d.text(14, y + 34, "the residual stream: nothing stands on it but additions", 13, "accent")
-    branches = ((50, ("norm", "attention", "dropout")), (336, ("norm", "linear", "GELU or\nSwiGLU", "linear", "dropout")))
+    branches = ((50, ("norm", "attention", "dropout")),
+                (336, ("norm", "linear", "GELU or\nSwiGLU", "linear", "dropout")))
     for left, parts in branches:
         w = 58 if len(parts) == 5 else 74
         right = left + (w - 2) * len(parts) + 8
@@ -185,7 +186,8 @@ def stages_figure(folder):
 
 def orders_figure(folder):
     d = Drawing(640, 190, "Pre-norm puts the norm into the branch, post-norm puts it on the stream")
-    for left, title, parts, on_stream in ((20, "pre-norm", ("norm", "layer"), False), (340, "post-norm", ("layer",), True)):
+    for left, title, parts in ((20, "pre-norm", ("norm", "layer")), (340, "post-norm", ("layer",))):
+        on_stream = title == "post-norm"
         d.text(left, 24, title, 14, "ink", bold=True)
         d.text(left + 100, 24, "x + f(norm(x))" if not on_stream else "norm(x + f(x))", 13, "dim", mono=True)
         plus = left + (186 if not on_stream else 140)

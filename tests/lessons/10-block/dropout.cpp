@@ -63,6 +63,8 @@ std::vector<Mistake> mistakes(const Case& c, const Values& x, const char* other_
       gives(chosen(x, kept, scale, false),
             "The wrong ones are dropped: is_kept says which values stay."),
       gives(x, "Nothing is dropped."),
+      gives(chosen(x, std::vector<bool>(x.size(), true), scale),
+            "All values grow, and none is dropped: those that is_kept does not name become 0."),
       another_mask(x, scale, other_mask),
   };
 }
