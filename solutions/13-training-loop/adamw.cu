@@ -10,11 +10,17 @@ namespace tinygpt::ref_cuda {
 // v = beta2 * v + (1 - beta2) * grad^2,  vhat = v / (1 - beta2^step)
 // param -= lr * weight_decay * param + lr * mhat / (sqrt(vhat) + eps)
 //
-// A grid-stride loop, one thread for each parameter.
+// Fused: each of the five buffers is read and written once, and what lies between stays in
+// registers. Where there is a master (Real is narrower than float), it holds the parameter: master
+// is updated, and param gets its nearest Real.
+//
+// A grid-stride loop, one thread for each parameter: first_index() and index_stride(). to_float
+// reads any Real as float, store(to, value) writes it. correction1 is 1 - beta1^step.
 template <class Real>
 __global__ void adamw_kernel(Real* param, float* master, float* m, float* v, const float* grad,
                              std::int64_t n, AdamwSettings s, float correction1,
                              float correction2) {
+  // your code on the device: 13.adamw_step_cuda
   for (std::int64_t i = first_index(); i < n; i += index_stride()) {
     m[i] = s.beta1 * m[i] + (1.0f - s.beta1) * grad[i];
     v[i] = s.beta2 * v[i] + (1.0f - s.beta2) * grad[i] * grad[i];
@@ -29,6 +35,7 @@ __global__ void adamw_kernel(Real* param, float* master, float* m, float* v, con
     if (master != nullptr) master[i] = after;
     store(param + i, after);
   }
+  // end of your code
 }
 
 template <class Real>
@@ -36,11 +43,13 @@ void adamw_step(Real* param, float* master, float* m, float* v, const float* gra
                 const AdamwSettings& s) {
   check(s.step >= 1, "adamw: steps count from 1, since step 0 has nothing to correct by");
   if (n == 0) return;
-  // m and v start at zero and are too small at first, by just these factors.
+  // m and v start at zero and are too small at first, by exactly these factors.
   const auto correction1 = static_cast<float>(1.0 - std::pow(double{s.beta1}, s.step));
   const auto correction2 = static_cast<float>(1.0 - std::pow(double{s.beta2}, s.step));
+  // your code: 13.adamw_step_cuda
   adamw_kernel<<<blocks_for(n), kThreads>>>(param, master, m, v, grad, n, s, correction1,
                                             correction2);
+  // end of your code
   check_launch("adamw_step");
 }
 
