@@ -34,6 +34,7 @@ void worked_batch() {
 
 void worked(const std::vector<Option>&) {
   worked_batch();
+  fmt::print("\nrate 0.1, decay 0.1, beta1 0.9, beta2 0.99, all weights 0.5\n");
   std::vector<float> param(4, 0.5f), m(4, 0.0f), v(4, 0.0f);
   const std::vector<std::vector<float>> gradients = {{2, -1, 0, 2}, {0.6f, 0.8f, 0, 0}};
   const AdamwSettings settings{.lr = 0.1f, .beta1 = 0.9f, .beta2 = 0.99f, .weight_decay = 0.1f};
@@ -45,7 +46,8 @@ void worked(const std::vector<Option>&) {
     float norm = 0;
     ref::gradient_norm(&norm, grad.data(), nullptr, 4);
     ref::clip_gradients(grad.data(), &norm, 4, 1.5f);
-    fmt::print("\nstep {}: norm {:.1f}, at most 1.5\n", step, norm);
+    fmt::print("\nstep {}: norm {:.1f}, at most 1.5; mhat is m / {:.4f}, vhat is v / {:.4f}\n",
+               step, norm, 1 - std::pow(0.9, step), 1 - std::pow(0.99, step));
     ref::adamw_step(param.data(), nullptr, m.data(), v.data(), grad.data(), 4, s);
     fmt::print("{:>5}{:>7}{:>9}{:>8}{:>8}{:>8}{:>8}{:>8}{:>9}\n", "", "grad", "clipped", "m", "v",
                "mhat", "vhat", "ratio", "weight");
@@ -72,7 +74,7 @@ int main(int argc, char** argv) {
                    {"ablate",
                     "one ingredient left out at a time",
                     ablate,
-                    {{"steps", "steps each", "500"},
+                    {{"steps", "steps each", "1500"},
                      {"rate", "learning rate", "0.01"},
                      {"seed", "of weights and batches", "1"}}},
                    {"resume",

@@ -34,22 +34,36 @@ std::vector<Trial> trials(int steps, float rate, std::uint64_t seed) {
   without("no decay", [](Recipe& r) { r.weight_decay = 0; });
   without("decay in grad", [](Recipe& r) { r.optimizer = Optimizer::adam_l2; });
   without("no correction", [](Recipe& r) { r.optimizer = Optimizer::no_correction; });
-  without("SGD", [](Recipe& r) {
-    r.optimizer = Optimizer::sgd;
-    r.schedule.lr = 1.0f, r.schedule.min_lr = 0.01f;
-    r.weight_decay = 0;
-  });
+  const auto sgd = [](float of, float max_norm) {
+    return [=](Recipe& r) {
+      r.optimizer = Optimizer::sgd;
+      r.schedule.lr = of, r.schedule.min_lr = of / 100;
+      r.max_norm = max_norm;
+      r.weight_decay = 0;
+    };
+  };
+  without("SGD, rate 1", sgd(1, 1));
+  without("SGD, rate 3", sgd(3, 1));
+  without("and no clipping", sgd(3, 0));
   return list;
+}
+
+std::string number(double value, int digits) {
+  return std::isfinite(value) ? fmt::format("{:.{}f}", value, digits) : "-";
 }
 
 }  // namespace
 
 void ablate(const std::vector<Option>& options) {
   const Text text = load_text();
+  fmt::print("{} characters to train on\n\n", text.train.size());
   const int steps = static_cast<int>(as_number(options, "steps"));
   const int every = std::max(steps / 10, 1);
   const auto list = trials(steps, static_cast<float>(as_number(options, "rate")),
                            static_cast<std::uint64_t>(as_number(options, "seed")));
+  // The others would lie on the first curve, or leave the page.
+  const std::vector<std::string> drawn = {"all ingredients", "no warm-up",    "no cosine",
+                                          "no decay",        "decay in grad", "SGD, rate 1"};
   std::vector<Series> curves;
   std::vector<std::vector<std::string>> rows;
   std::vector<std::string> headings = {"left out"};
@@ -68,11 +82,11 @@ void ablate(const std::vector<Option>& options) {
     }
     rows.push_back({list[i].name});
     for (const std::size_t at : {0, 1, 4, 9}) {
-      rows.back().push_back(fmt::format("{:.3f}", curve.points.at(at).second));
+      rows.back().push_back(number(curve.points.at(at).second, 3));
       if (i == 0) headings.push_back(fmt::format("step {:.0f}", curve.points[at].first));
     }
-    rows.back().push_back(fmt::format("{:.1f}", worst));
-    curves.push_back(curve);
+    rows.back().push_back(number(worst, 1));
+    if (std::find(drawn.begin(), drawn.end(), list[i].name) != drawn.end()) curves.push_back(curve);
   }
   headings.emplace_back("largest norm");
   print_table(headings, rows);

@@ -116,7 +116,7 @@ ref::StepResult Training::step() {
   const auto pass = [&](int, float scale) {
     ref::next_batch(tokens_, targets_, text_.train, recipe_.batch, kTime, random_);
     const double loss = forward(model_, tokens_, targets_, recipe_.batch, kTime);
-    backward(model_, scale);
+    backward(model_, recipe_.summed ? 1.0f : scale);
     return loss;
   };
   ref::StepPlan plan{recipe_.passes, recipe_.max_norm, {}};

@@ -27,8 +27,9 @@ enum class Optimizer { adamw, no_correction, adam_l2, sgd };
 struct Recipe {
   ref::Schedule schedule{.lr = 1e-2f, .min_lr = 1e-4f, .warmup = 50, .steps = 500};
   Optimizer optimizer = Optimizer::adamw;
-  int batch = 8;   // windows in a pass
-  int passes = 1;  // to a step
+  int batch = 8;        // windows in a pass
+  int passes = 1;       // to a step
+  bool summed = false;  // the passes' gradients, instead of averaged
   float max_norm = 1;
   float beta2 = 0.99f;
   float weight_decay = 0.1f;

@@ -85,6 +85,7 @@ struct AdamwSlip {
 
 inline const std::vector<AdamwSlip>& adamw_slips() {
   static const std::vector<AdamwSlip> slips = {
+      {{.no_decay = true}, "The decay is missing: lr * weight_decay * param is taken off, too."},
       {{.decay_in_gradient = true},
        "The decay is in the gradient: that is Adam with L2, not AdamW. It goes through m and v "
        "here and is divided by sqrt(v), so weights with large gradients hardly decay. Take it off "
@@ -92,7 +93,9 @@ inline const std::vector<AdamwSlip>& adamw_slips() {
       {{.swapped = true}, "beta1 and beta2 have changed places: beta1 belongs to m, beta2 to v."},
       {{.weights_swapped = true},
        "The weights have changed places: beta of the old value, 1 - beta of the new."},
-      {{.no_share = true}, "The new value's weight is missing: 1 - beta."},
+      {{.no_share = true},
+       "The new value's weight is missing: 1 - beta. Or was mhat stored in m, corrected, so that "
+       "the next step would correct it once more?"},
       {{.not_squared = true}, "v is the mean of the *squared* gradient."},
       {{.no_correction = true},
        "The bias correction is missing. m and v start at zero and are too small at first: divide "
@@ -114,7 +117,6 @@ inline const std::vector<AdamwSlip>& adamw_slips() {
       {{.decay_after = true},
        "The decay is taken off the updated parameter. The contract takes it off the old one: both "
        "parts are computed from the parameter as it was."},
-      {{.no_decay = true}, "The decay is missing: lr * weight_decay * param is taken off, too."},
       {{.grows = true}, "The decay has the wrong sign: the weights grow."},
       {{.uphill = true}, "Uphill: the update is subtracted."},
       {{.gradient_itself = true},
@@ -155,7 +157,7 @@ struct AdamwCase {
 };
 
 inline std::vector<AdamwCase> adamw_cases() {
-  return {{3, 1, 1e-8f, 0.1f, 1},    {1, 2, 1e-8f, 0.5f, 1},     {7, 3, 0.25f, 0.1f, 1},
+  return {{3, 1, 1e-8f, 0.1f, 1},    {1, 3, 1e-8f, 0.5f, 1},     {7, 3, 0.25f, 0.1f, 1},
           {5, 1, 0.25f, 0.0f, 1},    {33, 10, 1e-8f, 0.5f, 0.5}, {4, 1, 1e-8f, 0.0f, 1e-6},
           {257, 2, 1e-8f, 0.1f, 1},  {6, 1000, 0.01f, 0.5f, 4},  {0, 1, 1e-8f, 0.1f, 1},
           {2049, 5, 1e-8f, 0.1f, 2}, {4, 1, 1e-8f, 0.1f, 0}};

@@ -59,6 +59,7 @@ void examine_clip(Exam& exam, int n, float norm, float max_norm) {
 
 void examine_clips(Exam& exam) {
   for (const int n : {3, 1, 0, 257}) {
+    examine_clip(exam, n, 4.0f, 0.5f);
     examine_clip(exam, n, 4.0f, 2.0f);
     examine_clip(exam, n, 1e4f, 0.5f);
     examine_clip(exam, n, 0.5f, 2.0f);

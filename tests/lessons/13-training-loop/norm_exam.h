@@ -68,6 +68,13 @@ inline void examine_norm(Exam& exam, NormFunction* norm_of,
         "Divided by n: this is the root of the mean square. The norm is the root of the sum.");
     add(absolute, "This is the sum of the absolute values: square them, and take the root.");
     add(largest, "This is the largest value. The norm is the root of the sum of squares.");
+    for (const std::size_t first : {std::size_t{256}, std::size_t{65'536}, std::size_t{262'144}}) {
+      if (grad.size() <= first) continue;
+      add(exact_norm({grad.begin(), grad.begin() + static_cast<std::ptrdiff_t>(first)}),
+          "Only the first values arrive: as many as the grid has threads, or the second stage's "
+          "one "
+          "block. Threads have to come round: i += index_stride().");
+    }
     if (!std::isfinite(single)) {
       mistakes.push_back(when([](const Answer& a) { return !std::isfinite(a.actual[0]); },
                               "1e25 squared is more than a float holds: add up in double."));

@@ -3,8 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
-#include <functional>
 
 #include "tests/lessons/grading/exam.h"
 
@@ -74,6 +74,14 @@ std::vector<Mistake> mistakes(const ref::Schedule& s, int steps) {
       "The rate stays at lr: is r a quotient of integers? 3 / 7 is 0 for integers.");
   add({.comes_back = true},
       "From step `steps` on the rate is min_lr; your cosine comes up again behind it.");
+  all.push_back(when(
+      [](const Answer& a) {
+        return std::any_of(a.actual.begin(), a.actual.end(),
+                           [](double v) { return std::isnan(v); });
+      },
+      "NaN comes from 0 / 0 here: where steps == warmup nothing is left for the cosine. Ask "
+      "whether "
+      "step >= steps before you divide."));
   return all;
 }
 
