@@ -11,9 +11,9 @@ namespace tinygpt::mine_cuda {
 // v = beta2 * v + (1 - beta2) * grad^2,  vhat = v / (1 - beta2^step)
 // param -= lr * weight_decay * param + lr * mhat / (sqrt(vhat) + eps)
 //
-// Fused: each of the five buffers is read and written once, and what lies between stays in
-// registers. Where there is a master (Real is narrower than float), it holds the parameter: master
-// is updated, and param gets its nearest Real.
+// Fused: each buffer is read once and written once, and what lies between stays in registers. (The
+// compiler cannot see to that: for all it knows, v and m overlap.) Where there is a master, it
+// holds the parameter as a float: master is updated, and param gets its nearest Real.
 //
 // A grid-stride loop, one thread for each parameter: first_index() and index_stride(). to_float
 // reads any Real as float, store(to, value) writes it. correction1 is 1 - beta1^step.

@@ -89,9 +89,13 @@ void resume(const std::vector<Option>& options) {
     std::fill(s.v.begin(), s.v.end(), 0.0f);
     s.random.counter = 0, s.steps = 0;
   });
-  print_table({"what came back", "values that differ", "distance", "10 steps later", "at the end"},
+  print_table({"what came back", "values that differ", "distance", "next 10 steps", "at the end"},
               rows);
-  fmt::print("of {} values; validation loss in one go: {:.4f}\n", n, straight.validation_loss());
+  fmt::print(
+      "of {} values; distance of the weights, by their length; training loss of the next 10 "
+      "steps,\n"
+      "more than in one go; validation loss at the end, in one go {:.4f}\n",
+      n, straight.validation_loss());
 }
 
 void accumulate(const std::vector<Option>&) {

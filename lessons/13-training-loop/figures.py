@@ -125,7 +125,7 @@ def step_figure(folder):
 
 
 def stages_figure(folder):
-    d = Drawing(660, 214, "Stage one: each block takes the norm of its part. Stage two: one block takes the norm of those")
+    d = Drawing(660, 214, "Stage one: each block takes the norm of its part. Stage two: one block, the norm of those")
     values = ("2 1 2 0", "3 0 0 4", "1 1 1 1")
     norms = ("3", "5", "2")
     d.text(14, 24, "gradient, in three parts", 13, "dim")
