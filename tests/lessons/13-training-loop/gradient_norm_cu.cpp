@@ -1,4 +1,7 @@
 // Grades exercises/13-training-loop/gradient_norm.cu.
+#include <memory>
+#include <utility>
+
 #include "solutions/13-training-loop/optimizer.cuh"
 #include "tests/lessons/13-training-loop/norm_exam.h"
 
@@ -15,11 +18,13 @@ std::vector<Task> tasks() {
     memory.release(grad);
     memory.release(rest);
   };
-  // More than 1,024 blocks of 256 threads: each comes round a second time.
-  constexpr std::int64_t kMost = 1024 * 256 + 5;
+  // More than 1,024 blocks of 256 threads: each comes round a second time. That takes the emulator
+  // a while, so the later rounds, which differ in the order of threads alone, leave it out.
+  const auto most = std::make_shared<std::int64_t>(1024 * 256 + 5);
   return {{"13.gradient_norm_cuda",
-           [](Exam& e) {
-             examine_norm(e, ref_cuda::gradient_norm, ref_cuda::gradient_norm_scratch_size, kMost);
+           [most](Exam& e) {
+             examine_norm(e, ref_cuda::gradient_norm, ref_cuda::gradient_norm_scratch_size,
+                          std::exchange(*most, 0));
            },
            {"16,384 values", run}}};
 }
