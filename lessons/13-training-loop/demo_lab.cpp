@@ -111,14 +111,15 @@ Training::Training(const Text& text, const Recipe& recipe)
 }
 
 // snippet: step
-ref::StepResult Training::step() {
+double Training::pass(float scale) {
+  ref::next_batch(tokens_, targets_, text_.train, recipe_.batch, kTime, random_);
+  const double loss = forward(model_, tokens_, targets_, recipe_.batch, kTime);
+  backward(model_, scale);
+  return loss;
+}
+
+ref::StepResult Training::step(const ref::Pass& pass) {
   const auto n = static_cast<std::size_t>(model_.layout.total);
-  const auto pass = [&](int, float scale) {
-    ref::next_batch(tokens_, targets_, text_.train, recipe_.batch, kTime, random_);
-    const double loss = forward(model_, tokens_, targets_, recipe_.batch, kTime);
-    backward(model_, recipe_.summed ? 1.0f : scale);
-    return loss;
-  };
   ref::StepPlan plan{recipe_.passes, recipe_.max_norm, {}};
   plan.adamw.lr = ref::learning_rate_at(steps_, recipe_.schedule);
   plan.adamw.beta2 = recipe_.beta2;
@@ -129,6 +130,10 @@ ref::StepResult Training::step() {
   return ref::train_step(state, pass, model_.ops, plan);
 }
 // end of snippet
+
+ref::StepResult Training::step() {
+  return step([this](int, float scale) { return pass(scale); });
+}
 
 double Training::validation_loss() {
   constexpr int kWindows = 256;

@@ -27,9 +27,8 @@ enum class Optimizer { adamw, no_correction, adam_l2, sgd };
 struct Recipe {
   ref::Schedule schedule{.lr = 1e-2f, .min_lr = 1e-4f, .warmup = 50, .steps = 500};
   Optimizer optimizer = Optimizer::adamw;
-  int batch = 8;        // windows in a pass
-  int passes = 1;       // to a step
-  bool summed = false;  // the passes' gradients, instead of averaged
+  int batch = 8;   // windows in a pass
+  int passes = 1;  // to a step
   float max_norm = 1;
   float beta2 = 0.99f;
   float weight_decay = 0.1f;
@@ -42,7 +41,10 @@ class Training {
  public:
   Training(const Text& text, const Recipe& recipe);
 
-  ref::StepResult step();
+  // One micro-batch: adds scale times its gradient, and returns its loss.
+  double pass(float scale);
+  ref::StepResult step(const ref::Pass& pass);
+  ref::StepResult step();  // by the passes that it should take
   double validation_loss();
   int steps() const { return steps_; }
   std::vector<float> weights() const;

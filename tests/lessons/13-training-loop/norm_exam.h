@@ -63,6 +63,9 @@ inline void examine_norm(Exam& exam, NormFunction* norm_of,
       if (other) mistakes.push_back(gives({wrong}, nudge));
     };
     add(expected * expected, "This is the square of the norm: the root is missing.");
+    add(std::pow(expected, 4),
+        "This is the norm to the fourth: the squares are squared again in the second stage. Each "
+        "stage ends with a root.");
     add(std::sqrt(expected), "A root too many: one root, of the sum of the squares.");
     add(expected / std::sqrt(static_cast<double>(std::max<std::int64_t>(n, 1))),
         "Divided by n: this is the root of the mean square. The norm is the root of the sum.");

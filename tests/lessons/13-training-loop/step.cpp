@@ -81,7 +81,7 @@ struct Rule {
   bool not_averaged = false, not_zeroed = false, zeroed_each = false, first_pass_only = false;
   bool clip_each_tensor = false, clip_each_pass = false, no_clip = false;
   bool all_decay = false, none_decay = false, vectors_decay = false, first_moments = false;
-  bool norm_after = false;
+  bool norm_after = false, clip_at_zero = false;
 };
 
 struct Result {
@@ -125,6 +125,8 @@ Result exact(const Setting& setting, const Start& start, const AdamwSettings& ad
       const auto count = static_cast<std::size_t>(shape.rows * shape.cols);
       clip(g, from, count, norm_of(g, from, count), setting.max_norm);
     }
+  } else if (rule.clip_at_zero && setting.max_norm == 0) {
+    std::fill(g.begin(), g.end(), 0.0);
   } else if (!rule.no_clip) {
     clip(g, 0, n, r.norm, setting.max_norm);
   }
@@ -167,6 +169,8 @@ const std::vector<Slip>& slips() {
       {{.clip_each_pass = true},
        "The gradient was clipped after each pass. Clip once, when the step's gradient is whole."},
       {{.no_clip = true}, "The gradient was not clipped: max_norm is above 0."},
+      {{.clip_at_zero = true},
+       "A max_norm of 0 means that nothing is clipped; here it took the whole gradient away."},
       {{.all_decay = true},
        "Vectors decay, too. A bias or a norm's weight has one row, and weight_decay 0: pulled to "
        "zero, a norm's weight would silence its layer."},
