@@ -1,6 +1,7 @@
 // Why more than one head: a layer of attention is asked two questions at once.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <span>
@@ -19,7 +20,7 @@
 namespace tinygpt::lessons {
 namespace {
 
-constexpr int kV = 12;  // letters
+constexpr int kV = 26;  // letters
 constexpr int kT = 12, kB = 16, kN = kB * kT;
 constexpr int kC = 32;  // width: NH * HS, whatever NH is
 
@@ -102,6 +103,16 @@ class Layer {
     return 2 * sum / batch.asked;
   }
 
+  // The share of right answers to one of them.
+  double right(const Batch& batch, int question) const {
+    int found = 0;
+    for (int n = question; n < 2 * kN; n += 2) {
+      const float* scores = logits_.data() + n * kV;
+      found += std::max_element(scores, scores + kV) - scores == batch.answers[std::size_t(n)];
+    }
+    return 2.0 * found / batch.asked;
+  }
+
   // [NH, T, T], the mean over the sequences of the last forward pass.
   std::vector<float> mean_map() const {
     const std::size_t square = std::size_t(NH_ * kT * kT);
@@ -129,18 +140,13 @@ class Layer {
   std::vector<float> losses_ = std::vector<float>(2 * kN), logit_lse_ = losses_;
 };
 
-void draw_maps(const Layer& layer, int heads) {
-  const std::vector<float> maps = layer.mean_map();
+void show_maps(const Layer& layer, int heads) {
   std::vector<std::string> places;
   for (int t = 0; t < kT; ++t) places.push_back(std::to_string(t));
-  for (int h = 0; h < heads; ++h) {
-    const std::vector<double> map(maps.begin() + h * kT * kT, maps.begin() + (h + 1) * kT * kT);
-    fmt::print("\nhead {} of {}: row: the place that looks, column: the place looked at\n", h,
-               heads);
-    print_heat_map(places, places, map);
-    write_heat_map(fmt::format("lessons-out/08-questions-head-{}.svg", h),
-                   fmt::format("Head {}: what each place looks at", h), places, places, map);
-  }
+  const AttentionMaps maps{1, heads, kT, layer.mean_map()};
+  print_maps(places, maps);
+  print_habits(places, maps);
+  write_maps("lessons-out/08-questions-heads.svg", places, maps);
 }
 
 }  // namespace
@@ -169,15 +175,19 @@ void two_questions(const std::vector<Option>& options) {
     }
     const Batch batch = draw(random);
     layer.forward(batch);
-    rows.push_back({name, std::to_string(layer.parameters()),
-                    fmt::format("{:.3f}", layer.loss(batch, 0)),
-                    fmt::format("{:.3f}", layer.loss(batch, 1))});
-    if (NH == 2 && NKV == 2) draw_maps(layer, NH);
+    std::vector<std::string> row = {name, std::to_string(layer.parameters())};
+    for (int question = 0; question < 2; ++question) {
+      row.push_back(fmt::format("{:.3f}", layer.loss(batch, question)));
+      row.push_back(fmt::format("{:.0f}%", 100 * layer.right(batch, question)));
+    }
+    rows.push_back(row);
+    if (NH == 2 && NKV == 2) show_maps(layer, NH);
   }
-  rows.push_back(
-      {"guessing", "-", fmt::format("{:.3f}", std::log(kV)), fmt::format("{:.3f}", std::log(kV))});
-  fmt::print("\nloss in nats after {} steps, of letters that it has not seen\n", steps);
-  print_table({"", "parameters", "the letter before", "the first letter"}, rows);
+  const std::string nothing = fmt::format("{:.3f}", std::log(kV));
+  const std::string chance = fmt::format("{:.0f}%", 100.0 / kV);
+  rows.push_back({"guessing", "-", nothing, chance, nothing, chance});
+  fmt::print("\nloss in nats and right answers after {} steps, on new letters\n", steps);
+  print_table({"", "parameters", "letter before", "right", "first letter", "right"}, rows);
   write_line_chart("lessons-out/08-questions.svg", "Two questions at once", lines,
                    {.x = "steps", .y = "nats"});
 }

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "lessons/support/demo.h"
+#include "tinygpt/model/attention_maps.h"
 
 namespace tinygpt::lessons {
 
@@ -16,6 +17,11 @@ void naive_heads(std::vector<float>& out, std::vector<float>& p, const std::vect
 // demo_worked.cpp
 void worked(const std::vector<Option>& options);
 void worked_backward(const std::vector<Option>& options);
+// demo_maps.cpp: shades and a table of habits in the terminal, and a picture of all heads.
+void print_maps(const std::vector<std::string>& tokens, const AttentionMaps& maps);
+void print_habits(const std::vector<std::string>& tokens, const AttentionMaps& maps);
+void write_maps(const std::string& path, const std::vector<std::string>& tokens,
+                const AttentionMaps& maps);
 // demo_questions.cpp
 void two_questions(const std::vector<Option>& options);
 // demo_look.cpp

@@ -56,8 +56,6 @@ TEST_CASE("attention maps, times the values, are what the attention gave", "[mod
     Gpt<float> model = make_tiny(config, cpu::ops(), Purpose::training, B, T);
     randomize_parameters(model, 4, 0.5);
     loss_of(model, random_batch(config, B, T));
-    zero_gradients(model);
-    backward(model);  // leaves what the maps are made of as it is
     const Activations<float> acts = activations_of(model);
     const int HS = config.head_size(), shared = config.heads / config.kv_heads;
     const int row = config.qkv_width();

@@ -20,7 +20,7 @@ struct AttentionMaps {
 // The maps of sequence b of the model's last forward pass. The model never keeps them: they are
 // made again from its queries, its keys and the log-sum-exp of their scores, as its backward pass
 // makes them. Throws Error where the model is one for inference (all its layers share one place),
-// or has not run yet.
+// or where no forward pass is left to look at: there was none, or backward() has used it up.
 AttentionMaps attention_maps(const Gpt<float>& model, int b = 0);
 
 }  // namespace tinygpt

@@ -230,7 +230,6 @@ struct BackwardArguments {
 using CallBackward = std::function<void(Sandbox&, const BackwardArguments&, const AttentionSize&)>;
 
 inline std::vector<Known> backward_slips(const AttentionSize& size) {
-  std::vector<Known> known = common_slips(size);
   const std::vector<std::pair<Term, std::string>> terms = {
       {Term::no_scale_dq, "dq lacks the factor 1 / sqrt(HS) that stands in s[t, u]."},
       {Term::no_scale_dk, "dk lacks the factor 1 / sqrt(HS) that stands in s[t, u]."},
@@ -245,13 +244,12 @@ inline std::vector<Known> backward_slips(const AttentionSize& size) {
        "pass."},
       {Term::dv_without_p, "dv lacks the factor p[t, u]."},
       {Term::dp_of_keys, "dp[t, u] is dout[t] . v[u]; yours is a product with the key."},
-      {Term::dp_of_out, "dp[t, u] is dout[t] . v[u]; a product with out[t] is delta."},
       {Term::dk_of_keys,
        "dk[u] collects ds times the query q[t]: in a product, each factor gets "
        "the other one. Yours gets the key itself."},
-      {Term::dq_of_queries,
-       "dq[t] collects ds times the key k[u]: in a product, each factor gets "
-       "the other one. Yours gets the query itself."},
+      {Term::dp_of_out,
+       "ds sums to 0 over the keys, and so does what arrives here. Is dp a product with out[t] "
+       "instead of v[u]? Or does dq collect ds times q[t] instead of k[u]?"},
       {Term::p_unscaled, "p is made again as exp(s - lse), and s has the factor 1 / sqrt(HS)."},
       {Term::p_without_lse, "p is exp(s - lse): lse of this query and head is missing."},
       {Term::dk_of_last_head,
@@ -259,7 +257,9 @@ inline std::vector<Known> backward_slips(const AttentionSize& size) {
        "(+=)."},
       {Term::signs, "The sign of ds: dp - delta, not the other way round."},
   };
+  std::vector<Known> known;
   for (const auto& [term, nudge] : terms) known.push_back({{.term = term}, nudge});
+  for (const Known& common : common_slips(size)) known.push_back(common);
   return known;
 }
 
@@ -285,7 +285,10 @@ inline void expect_piece(Exam& exam, const Piece& piece, Part part, const Case& 
               "The gradient itself is right, but it replaces what was there. Gradients accumulate: "
               "use += where you have = (on the device, add() for store())."),
       when([&](const Answer& a) { return a.actual == before; },
-           "It is as it was before the call: nothing was added to it.")};
+           piece.name == "dv"
+               ? "It is as it was before the call: nothing was added to it."
+               : "It is as it was before the call: nothing was added to it, or 0. (If dp "
+                 "is a product with out[t] instead of v[u], ds is 0.)")};
   for (const Known& k : backward_slips(size)) {
     mistakes.push_back(
         slipped([&, slip = k.slip] { return on_top(here(gradient_of(slip))); }, k.nudge, k.rows));

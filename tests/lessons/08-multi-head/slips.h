@@ -32,7 +32,6 @@ enum class Term {
   dp_of_keys,  // dp = dout . k
   dp_of_out,   // dp = dout . out, which is delta
   dk_of_keys,
-  dq_of_queries,
   p_unscaled,       // exp(q . k - lse)
   p_without_lse,    // exp(s)
   dk_of_last_head,  // the heads of a group overwrite each other's dk and dv
@@ -188,9 +187,7 @@ inline void Attention::backward_query(Values& d, int b, int h, int t, const Atte
         const auto place = static_cast<std::size_t>(at(b, row, which, h, c));
         return place < d.size() ? d[place] : nowhere;
       };
-      to(t, 0) +=
-          ds * for_q *
-          value(b, term == Term::dq_of_queries ? t : u, term == Term::dq_of_queries ? 0 : 1, h, c);
+      to(t, 0) += ds * for_q * value(b, u, 1, h, c);
       if (lost) continue;
       to(u, 1) +=
           ds * for_k *
