@@ -82,7 +82,7 @@ void draw_map(Picture& picture, std::span<const float> p, int T, double left, do
   const double right = left + T * cell, bottom = top + T * cell;
   picture.line(left, top, left, bottom, "line", 0.7);
   picture.line(left, bottom, right, bottom, "line", 0.7);
-  picture.line(left, top, right, bottom, "line", 0.7);
+  picture.line(left + cell, top, right, bottom - cell, "line", 0.7);
 }
 
 }  // namespace
@@ -106,7 +106,7 @@ void print_habits(const std::vector<std::string>& tokens, const AttentionMaps& m
 
 void write_maps(const std::string& path, const std::vector<std::string>& tokens,
                 const AttentionMaps& maps) {
-  constexpr double kCell = 15, kTop = 58, kGap = 18, kMostWide = 1120;
+  constexpr double kCell = 14, kTop = 58, kGap = 16, kMostWide = 700;
   const int T = maps.time, heads = maps.heads;
   double room = 40;
   for (const std::string& token : tokens) room = std::max(room, text_width(token) + 14);

@@ -47,6 +47,21 @@ std::vector<float> scores_of(int h) {
   return scores;
 }
 
+// The full stop's query of head 0, as a reader redoes it.
+void print_last_row() {
+  const std::vector<float> scores = scores_of(0);
+  float sum = 0;
+  for (int u = 0; u < kT; ++u) sum += std::exp(scores[std::size_t(3 * kT + u)]);
+  fmt::print("\nthe last row of head 0\n{:>8}{:>8}{:>10}{:>8}{:>14}\n", "key", "q . k", "/ 1.414",
+             "exp", "probability");
+  for (int u = 0; u < kT; ++u) {
+    const float s = scores[std::size_t(3 * kT + u)];
+    fmt::print("{:>8}{:>8.0f}{:>10.2f}{:>8.2f}{:>14.3f}\n", kTokens[u], s * std::sqrt(2.0f), s,
+               std::exp(s), std::exp(s) / sum);
+  }
+  fmt::print("{:>8}{:>26.2f}\n", "sum", sum);
+}
+
 struct Attended {
   std::vector<float> out = std::vector<float>(kT * kHeads * kSize);
   std::vector<float> lse = std::vector<float>(kHeads * kT);
@@ -109,6 +124,7 @@ void worked(const std::vector<Option>&) {
     print_square(fmt::format("\nhead {}: scores, the future hidden", h), scores.data(), "{:>8.2f}");
     print_square("probabilities", p.data() + h * kT * kT, "{:>8.3f}");
   }
+  print_last_row();
   const Attended a = attend();
   float furthest = 0;
   fmt::print("\n{:>8}{:>20}{:>20}\n", "out", "head 0", "head 1");

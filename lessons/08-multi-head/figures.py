@@ -134,10 +134,14 @@ def shapes_figure(folder):
                 d.text(x + 15, y + 48, sign if k == 0 else "x", 15, "ink", "middle")
                 x += 30
     thin, square = 56, 84
-    product(20, 12, ("dV", "[T, HS]", thin, "green"), "+=", ("P^T", "[T, T]", square, "soft"), ("dO", "[T, HS]", thin, "warm"))
-    product(370, 12, ("dP", "[T, T]", square, "green"), "=", ("dO", "[T, HS]", thin, "warm"), ("V^T", "[HS, T]", square, "fill"))
-    product(20, 126, ("dQ", "[T, HS]", thin, "green"), "+=", ("dS", "[T, T]", square, "soft"), ("K", "[T, HS]", thin, "fill"))
-    product(370, 126, ("dK", "[T, HS]", thin, "green"), "+=", ("dS^T", "[T, T]", square, "soft"), ("Q", "[T, HS]", thin, "fill"))
+    transposed = ("P^T", "[T, T]", square, "soft"), ("dS^T", "[T, T]", square, "soft")
+    dv, dq, dk = (("d" + name, "[T, HS]", thin, "green") for name in "VQK")
+    dp, ds = ("dP", "[T, T]", square, "green"), ("dS", "[T, T]", square, "soft")
+    do = ("dO", "[T, HS]", thin, "warm")
+    product(20, 12, dv, "+=", transposed[0], do)
+    product(370, 12, dp, "=", do, ("V^T", "[HS, T]", square, "fill"))
+    product(20, 126, dq, "+=", ds, ("K", "[T, HS]", thin, "fill"))
+    product(370, 126, dk, "+=", transposed[1], ("Q", "[T, HS]", thin, "fill"))
     d.text(20, 230, "dQ and dK get the factor 1 / root of HS, too", 12, "dim")
     d.save(folder, "shapes")
 

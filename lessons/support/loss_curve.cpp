@@ -81,7 +81,7 @@ void write_loss_curve(const std::string& path, const std::string& title, const L
   check(points > 0, "a loss curve needs points");
   std::vector<Series> series = {{"training", thinned(curve.train, points)}};
   if (!curve.validation.empty()) series.push_back({"validation", curve.validation});
-  Axes axes{.x = "steps", .y = "nats per token"};
+  Axes axes{.x = "steps", .y = "nats per token", .log_y = true};
   if (curve.floor > 0) axes.reference = curve.floor, axes.reference_label = "floor";
   write_line_chart(path, title, series, axes);
 }

@@ -29,7 +29,8 @@ class Demo(Sandbox):
         calls = [call.split()[1] for call in self.calls("tinygpt")]
         self.assertEqual(calls, ["data", "train"])
         self.assertIn("What to try next", done.stdout)
-        self.assertRegex(done.stdout.splitlines()[-1], r"set-up .* configure .* build .* data .* train .* draw .* total")
+        self.assertRegex(done.stdout.splitlines()[-1],
+                         r"set-up .* configure .* build .* data .* train .* draw .* total")
 
     def test_it_ends_with_pictures_and_says_where_they_are(self):
         done = self.course("demo")
