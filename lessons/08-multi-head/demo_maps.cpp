@@ -63,7 +63,8 @@ void print_layer(const std::vector<std::string>& tokens, const AttentionMaps& ma
         at = end + 1;
       }
     }
-    fmt::print("\n{}\n", title.substr(0, title.find_last_not_of(' ') + 1));
+    if (layer > 0 || first > 0) fmt::print("\n");
+    fmt::print("{}\n", title.substr(0, title.find_last_not_of(' ') + 1));
     for (const std::string& line : lines) {
       fmt::print("{}\n", line.substr(0, line.find_last_not_of(' ') + 1));
     }
