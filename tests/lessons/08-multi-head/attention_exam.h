@@ -127,6 +127,14 @@ inline void expect_forward(Exam& exam, const Case& c, const Values& qkv, const f
       {{.scale_power = 1}, "The scores are divided by HS; its square root is asked for."});
   known.push_back(
       {{.term = Term::not_normalised}, "The weights are exp(s), not yet divided by their sum."});
+  for (const auto& [term, what] : {std::pair{Term::sum_not_rescaled, "The sum"},
+                                   std::pair{Term::acc_not_rescaled, "What acc holds"}}) {
+    known.push_back({{.term = term},
+                     fmt::format("{} must shrink whenever a larger score turns up: times "
+                                 "exp(before - largest), as if that one had been known from the "
+                                 "start.",
+                                 what)});
+  }
   known.push_back({{.term = Term::head_major},
                    "The numbers are right, but laid out as [B, NH, T, HS]. A row of out holds one "
                    "token's heads side by side: [B, T, NH * HS]."});
@@ -255,6 +263,8 @@ inline std::vector<Known> backward_slips(const AttentionSize& size) {
       {Term::dk_of_last_head,
        "Only the last head of each group arrives in dk and dv: all heads of a group add to them "
        "(+=)."},
+      {Term::dk_of_first_head,
+       "Only the first head of each group arrives in dk and dv: go over all NH / NKV of them."},
       {Term::signs, "The sign of ds: dp - delta, not the other way round."},
   };
   std::vector<Known> known;

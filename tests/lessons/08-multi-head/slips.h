@@ -32,10 +32,13 @@ enum class Term {
   dp_of_keys,  // dp = dout . k
   dp_of_out,   // dp = dout . out, which is delta
   dk_of_keys,
-  p_unscaled,       // exp(q . k - lse)
-  p_without_lse,    // exp(s)
-  dk_of_last_head,  // the heads of a group overwrite each other's dk and dv
-  signs,            // ds = p * (delta - dp)
+  p_unscaled,        // exp(q . k - lse)
+  p_without_lse,     // exp(s)
+  sum_not_rescaled,  // forward in one pass, by an online softmax
+  acc_not_rescaled,
+  dk_of_first_head,  // of the heads of a group, one only adds to dk and dv
+  dk_of_last_head,   // the heads of a group overwrite each other's dk and dv
+  signs,             // ds = p * (delta - dp)
 };
 
 struct Slip {
@@ -131,16 +134,25 @@ inline Attended Attention::forward() const {
         for (int u = 0; u < s_.T; ++u) {
           if (sees(t, u)) p[static_cast<std::size_t>(u)] = scale_ * product(b, h, t, u);
         }
-        const double largest = *std::max_element(p.begin(), p.end());
-        double sum = 0;
-        for (double& value : p) sum += value = std::exp(value - largest);
+        double largest = -std::numeric_limits<double>::infinity(), sum = 0;
+        Values weights(p.size());  // of acc, which need not be those of the sum
+        for (std::size_t u = 0; u < p.size(); ++u) {
+          const double before = largest;
+          largest = std::max(largest, p[u]);
+          const double shrink = before == largest ? 1 : std::exp(before - largest);
+          sum =
+              sum * (slip_.term == Term::sum_not_rescaled ? 1 : shrink) + std::exp(p[u] - largest);
+          for (double& weight : weights)
+            weight *= slip_.term == Term::acc_not_rescaled ? 1 : shrink;
+          weights[u] = std::exp(p[u] - largest);
+        }
         a.lse[static_cast<std::size_t>((std::int64_t{b} * s_.NH + h) * s_.T + t)] =
             largest + std::log(sum);
         for (int u = 0; u < s_.T; ++u) {
           for (int d = 0; d < s_.HS; ++d) {
             a.out[static_cast<std::size_t>(out_at(b, t, h, d))] +=
-                p[static_cast<std::size_t>(u)] / (slip_.term == Term::not_normalised ? 1 : sum) *
-                value(b, u, 2, h, d);
+                weights[static_cast<std::size_t>(u)] /
+                (slip_.term == Term::not_normalised ? 1 : sum) * value(b, u, 2, h, d);
           }
         }
       }
@@ -180,7 +192,8 @@ inline void Attention::backward_query(Values& d, int b, int h, int t, const Atte
     const double for_k = term == Term::no_scale_dk ? 1 : scale_;
     const double for_v = term == Term::dv_of_ds ? ds : term == Term::dv_without_p ? 1 : p[i];
     const int shared = s_.NH / s_.NKV;
-    const bool lost = term == Term::dk_of_last_head && h % shared != shared - 1;
+    const bool lost = (term == Term::dk_of_last_head && h % shared != shared - 1) ||
+                      (term == Term::dk_of_first_head && h % shared != 0);
     for (int c = 0; c < s_.HS; ++c) {
       double nowhere = 0;
       const auto to = [&](int row, int which) -> double& {
