@@ -30,6 +30,8 @@ def say_next(plan):
             ("bench", "how close the kernels come to this machine's limit"),
     ):
         say("  %s %s\n      %s" % (program, words, paint(what, "dim")))
+    say('  ./course demo 08 look --text "Tom was a happy boy."\n      %s'
+        % paint("who looks at whom in a sentence of yours", "dim"))
 
 
 def train_words(root, restart):
