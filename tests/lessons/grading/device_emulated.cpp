@@ -27,16 +27,18 @@ const char* nudge_for(simt::Fault fault) {
       return "A vector load needs an address that is a multiple of its own size.";
     case simt::Fault::uninitialised:
       return "It reads what nobody has written yet: is a barrier missing after the write, or is "
-             "part of the shared array never filled?";
+             "part of the shared array never filled? (Threads that return early fill nothing.)";
     case simt::Fault::missed_barrier:
     case simt::Fault::divergent_barrier:
       return "Every thread of a block must come to the same __syncthreads(). Threads that have "
              "nothing to do must not return, or skip it, before.";
     case simt::Fault::absent_lane:
     case simt::Fault::wrong_mask:
-      return "Every lane that the mask names must take part in the shuffle.";
+      return "Every lane that the mask names must take part in the shuffle: threads that have "
+             "nothing to do must not return before.";
     case simt::Fault::launch_shape:
-      return "Look at <<<grid, block>>>: at most 1,024 threads a block, and no dimension of 0.";
+      return "Look at <<<grid, block>>>: at most 1,024 threads a block, and no dimension of 0. "
+             "(Round the number of blocks up: ceil_div.)";
     case simt::Fault::shared_size:
       return "A block has 48 KiB of shared memory.";
     case simt::Fault::host_pointer:
