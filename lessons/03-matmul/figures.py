@@ -69,8 +69,10 @@ def tile_figure(folder):
 def warp_figure(folder):
     d = Drawing(640, 196, "Neighbouring threads in neighbouring rows jump; in neighbouring columns they share pieces")
     for top, title, spread, note in (
-            (30, "neighbours in neighbouring rows of a: 32 sectors", True, "4 of the 32 threads: each has a sector of its own, 32 bytes moved for 4 used"),
-            (122, "neighbours in neighbouring columns of b: 4 sectors", False, "32 threads share 4 sectors of 8 numbers: all that is moved is used")):
+            (30, "neighbours in neighbouring rows of a: 32 sectors", True,
+             "4 of the 32 threads: each has a sector of its own, 32 bytes moved for 4 used"),
+            (122, "neighbours in neighbouring columns of b: 4 sectors", False,
+             "32 threads share 4 sectors of 8 numbers: all that is moved is used")):
         d.text(16, top - 8, title, 13, "ink", bold=True)
         step = 150 if spread else 17  # from one thread's number to the next one's
         for i in range(4 if spread else 32):
