@@ -73,7 +73,7 @@ class TimeLeft {
 }  // namespace
 
 Corpus tinytales_corpus(int stories) {
-  constexpr int kVocabulary = 512, kHeldOut = 300;
+  constexpr int kVocabulary = 768, kHeldOut = 300;
   const Grammar grammar = parse_grammar(tinytales_grammar_text(), "datasets/tinytales.grammar");
   Corpus c;
   c.name = "tinytales";

@@ -11,6 +11,7 @@
 #include "lessons/support/picture.h"
 #include "solutions/14-pretraining/sampling.h"
 #include "tinygpt/core/error.h"
+#include "tinygpt/text/tinytales.h"
 
 namespace tinygpt::lessons {
 namespace {
@@ -42,12 +43,11 @@ std::vector<std::string> triples_of(const std::string& text) {
   return triples;
 }
 
-std::string first_words(const std::string& text, std::size_t skip, std::size_t columns) {
+std::string first_words(const std::string& text, std::size_t columns) {
   std::string line;
-  const std::vector<std::string> words = words_of(text);
-  for (std::size_t i = skip; i < words.size(); ++i) {
-    if (line.size() + words[i].size() + 1 > columns) break;
-    line += (line.empty() ? "" : " ") + words[i];
+  for (const std::string& word : words_of(text)) {
+    if (line.size() + word.size() + 1 > columns) break;
+    line += (line.empty() ? "" : " ") + word;
   }
   return line;
 }
@@ -112,18 +112,19 @@ void settings_side_by_side(const std::vector<Option>& options) {
     for (std::string& triple : triples_of(story)) known.insert(std::move(triple));
     for (std::string& word : words_of(story)) known_words.insert(std::move(word));
   }
-  fmt::print("{} texts under each setting\n\n{:<18}{:>16}{:>18}{:>22}\n", count, "",
-             "unknown words", "unknown triples", "different triples");
+  const Grammar grammar = parse_grammar(tinytales_grammar_text(), "datasets/tinytales.grammar");
+  fmt::print("{} texts under each setting\n\n{:<18}{:>15}{:>18}{:>20}{:>12}\n", count, "",
+             "unknown words", "unknown triples", "different triples", "flawless");
   std::vector<std::string> lines;
   for (const Setting& setting : kSettings) {
     std::set<std::string> different;
     double words = 0, triples = 0, new_words = 0, new_triples = 0;
-    std::string first;
+    std::vector<std::string> texts;
     for (int i = 0; i < count; ++i) {
       show_progress(setting.name, i, count);
       const std::string text =
           write_text(model, corpus, setting.sampling, 100 + static_cast<std::uint64_t>(i), kTime);
-      if (i == 0) first = text;
+      texts.push_back(text);
       for (const std::string& word : words_of(text))
         ++words, new_words += !known_words.contains(word);
       for (const std::string& triple : triples_of(text)) {
@@ -132,10 +133,12 @@ void settings_side_by_side(const std::vector<Option>& options) {
       }
     }
     show_progress(setting.name, count, count);
-    fmt::print("{:<18}{:>15.1f}%{:>17.1f}%{:>21.1f}%\n", setting.name, 100 * new_words / words,
-               100 * new_triples / triples, 100 * static_cast<double>(different.size()) / triples);
+    const StoryReview review = review_stories(grammar, texts, {});
+    fmt::print("{:<18}{:>14.1f}%{:>17.1f}%{:>19.1f}%{:>12}\n", setting.name,
+               100 * new_words / words, 100 * new_triples / triples,
+               100 * static_cast<double>(different.size()) / triples, review.well_formed);
     std::fflush(stdout);
-    lines.push_back(fmt::format("{:<18}{}", setting.name, first_words(first, 0, 76)));
+    lines.push_back(fmt::format("{:<18}{}", setting.name, first_words(texts[0], 78)));
   }
   fmt::print("\nthe first of them\n\n");
   for (const std::string& line : lines) fmt::print("{}\n", line);
@@ -157,7 +160,7 @@ void show_distribution(const std::vector<Option>& options) {
   tokens.emplace_back("all others");
   std::vector<std::vector<double>> shares;
   fmt::print("after \"{}\"\n\n{:<18}", prompt, "");
-  for (const std::string& token : tokens) fmt::print("{:>10}", token);
+  for (const std::string& token : tokens) fmt::print("{:>11}", token);
   fmt::print("\n");
   for (const Setting& setting : kSettings) {
     const std::vector<double> p = under(setting.sampling, logits);
@@ -170,12 +173,14 @@ void show_distribution(const std::vector<Option>& options) {
     shares.back().push_back(std::abs(rest) < 1e-9 ? 0.0 : rest);
     fmt::print("{:<18}", setting.name);
     for (const double share : shares.back()) {
-      fmt::print("{:>10}", share == 0 ? "-" : fmt::format("{:.3f}", share));
+      fmt::print("{:>11}", share == 0 ? "-" : fmt::format("{:.3f}", share));
     }
     fmt::print("\n");
   }
+  const std::size_t from = prompt.size() <= 24 ? 0 : prompt.find(' ', prompt.size() - 24);
+  const std::string end = from == 0 ? prompt : "..." + prompt.substr(std::min(from, prompt.size()));
   draw("lessons-out/14-distribution.svg",
-       fmt::format("What may follow \"{}\", under each setting", prompt), tokens, shares);
+       fmt::format("What may follow \"{}\", under each setting", end), tokens, shares);
 }
 
 }  // namespace tinygpt::lessons

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <sstream>
 
 #include "lessons/14-pretraining/lab.h"
 #include "lessons/support/axis.h"
@@ -30,6 +31,21 @@ std::string beginning(const std::string& text, std::size_t columns) {
   if (line.size() <= columns) return line;
   const std::size_t space = line.rfind(' ', columns - 4);
   return line.substr(0, space == std::string::npos ? columns - 4 : space) + " ...";
+}
+
+// The same on up to `most` lines, each with two spaces in front.
+std::string lines_of(const std::string& text, std::size_t columns, int most) {
+  std::istringstream words(text);
+  std::string out, line = " ", word;
+  while (words >> word) {
+    if (line.size() + 1 + word.size() > columns) {
+      out += line + "\n";
+      line = " ";
+      if (--most == 0) return out;
+    }
+    line += " " + word;
+  }
+  return out + line + "\n";
 }
 
 // The curve, with a number at each step that has a sample, and the samples underneath.
@@ -111,9 +127,9 @@ void train_and_sample(const std::vector<Option>& options) {
                    loss_on(*v.trainer, *corpus.validation, v.step == steps ? 1'000'000 : 8000);
                curve.emplace_back(v.step, loss);
                if (!sampled(v.step)) return true;
-               samples.push_back({v.step, loss, write_text(*v.model, corpus, sampling, 7, 60)});
-               fmt::print("step {}, validation loss {:.3f}:\n  {}\n", v.step, loss,
-                          beginning(samples.back().text, 92));
+               samples.push_back({v.step, loss, write_text(*v.model, corpus, sampling, 7, kTime)});
+               fmt::print("step {}, validation loss {:.3f}:\n{}\n", v.step, loss,
+                          lines_of(samples.back().text, 96, v.step == steps ? 9 : 2));
                std::fflush(stdout);
                return true;
              }});
@@ -181,7 +197,7 @@ void overfit(const std::vector<Option>& options) {
   const Plan plan{.width = 64, .steps = steps, .lr = 4e-3f};
   Plan with_dropout = plan;
   with_dropout.dropout = 0.2f;
-  const int every = std::max(steps / 12, 1);
+  const int every = std::max(steps / 24, 1);
   fmt::print("{} stories, read again and again; floor {:.3f} nats per token\n\n", stories,
              tiny.floor);
   fmt::print("{:<28}{:>14}{:>14}{:>12}{:>10}\n", "", "train, end", "validation", "best", "at step");
