@@ -45,7 +45,7 @@ std::vector<int> tokens_of(const Tokenizer& tokenizer, const std::vector<std::st
   return all;
 }
 
-// "1:05 left" behind what show_progress writes, on a terminal only.
+// What is being trained, and "1:05 left".
 class TimeLeft {
  public:
   TimeLeft(std::string what, int steps) : what_(std::move(what)), steps_(steps) {}
@@ -54,13 +54,9 @@ class TimeLeft {
     if (step < steps_ && gone - shown_ < 0.5) return;
     shown_ = gone;
     const auto left = static_cast<int>(gone / std::max(step, 1) * (steps_ - step) + 0.5);
-    const bool terminal = isatty(STDERR_FILENO) != 0;
-    if (!terminal) return;
-    if (step >= steps_) fmt::print(stderr, "\r\x1b[K");
-    else
-      fmt::print(stderr, "\r\x1b[K  {}: step {} of {}, {}:{:02} left", what_, step, steps_,
-                 left / 60, left % 60);
-    std::fflush(stderr);
+    say_on_terminal(step >= steps_ ? std::string("\r\x1b[K")
+                                   : fmt::format("\r\x1b[K  {}: step {} of {}, {}:{:02} left",
+                                                 what_, step, steps_, left / 60, left % 60));
   }
 
  private:
@@ -71,6 +67,12 @@ class TimeLeft {
 };
 
 }  // namespace
+
+void say_on_terminal(const std::string& words) {
+  if (isatty(STDERR_FILENO) == 0) return;
+  fmt::print(stderr, "{}", words);
+  std::fflush(stderr);
+}
 
 Corpus tinytales_corpus(int stories) {
   constexpr int kVocabulary = 768, kHeldOut = 300;
@@ -181,7 +183,7 @@ Numbers remembered(const std::string& name, const std::function<Numbers()>& comp
   for (std::string line; std::getline(file, line);) {
     const std::size_t tab = line.find('\t');
     if (tab == std::string::npos || line.substr(0, tab) != name || line.back() != ';') continue;
-    fmt::print(stderr, "  kept in {}: {}\n", kResults, name);
+    say_on_terminal(fmt::format("  kept in {}: {}\n", kResults, name));
     std::istringstream words(line.substr(tab + 1));
     Numbers numbers;
     for (double value; words >> value;) numbers.push_back(value);

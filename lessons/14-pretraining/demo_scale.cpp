@@ -13,10 +13,6 @@
 namespace tinygpt::lessons {
 namespace {
 
-struct Point {
-  double size, loss;
-};
-
 // One training, and what it comes to on all of the validation text.
 double final_loss(const Corpus& corpus, const Plan& plan, const std::string& what) {
   const std::string name =
@@ -35,17 +31,19 @@ double final_loss(const Corpus& corpus, const Plan& plan, const std::string& wha
 
 using Points = std::vector<std::pair<double, double>>;
 
-// The loss above a floor, in logarithmic axes, where a power law is a straight line.
+// The loss above the floor in logarithmic axes, where a power law that ends there is a straight
+// line; and the fit, which bends where it ends above.
 void draw(const std::string& path, const std::string& title, const std::string& x_title,
-          const Points& points, const PowerLaw& law) {
-  constexpr double kWidth = 680, kHeight = 400, kLeft = 76, kRight = 520, kTop = 60, kBottom = 330;
+          const Points& points, const PowerLaw& law, double floor) {
+  constexpr double kLeft = 76, kRight = 520, kTop = 60, kBottom = 330;
   std::vector<double> xs, ys;
-  for (const auto& [x, y] : points) xs.push_back(x), ys.push_back(y - law.floor);
+  for (const auto& [x, y] : points) xs.push_back(x), ys.push_back(y - floor);
+  if (law.floor > floor) ys.push_back(law.floor - floor);
   const Scale x = scale_around(xs, true, false, 0.06, kLeft, kRight);
   const Scale y = scale_around(ys, true, false, 0.12, kBottom, kTop);
-  Picture p(kWidth, kHeight, title);
+  Picture p(680, 400, title);
   p.text(12, 22, title, Anchor::start, "ink", true);
-  p.text(12, 44, "nats per token above " + fmt::format("{:.3f}", law.floor), Anchor::start, "dim");
+  p.text(12, 44, "nats per token above the floor", Anchor::start, "dim");
   for (const double tick : ticks_of(y)) {
     p.line(kLeft, y(tick), kRight, y(tick), "line", 0.25);
     p.text(kLeft - 8, y(tick) + 4, tick_label(tick), Anchor::end, "dim");
@@ -53,29 +51,39 @@ void draw(const std::string& path, const std::string& title, const std::string& 
   for (const auto& [size, loss] : points) {
     p.line(x(size), kBottom, x(size), kBottom + 4);
     p.text(x(size), kBottom + 20, short_count(size), Anchor::middle, "dim");
-    p.circle(x(size), y(loss - law.floor), 4.5, "s0");
+    p.circle(x(size), y(loss - floor), 4.5, "s0");
   }
   p.line(kLeft, kBottom, kRight, kBottom);
   p.text((kLeft + kRight) / 2, kBottom + 46, x_title, Anchor::middle);
   const double from = points.front().first, to = points.back().first;
-  std::string line;
-  for (const double size : {from, to}) {
-    line += fmt::format("{:.1f},{:.1f} ", x(size), y(law(size) - law.floor));
+  std::string curve;
+  for (int i = 0; i <= 60; ++i) {
+    const double size = from * std::pow(to / from, i / 60.0);
+    curve += fmt::format("{:.1f},{:.1f} ", x(size), y(law(size) - floor));
   }
-  p.polyline(line, "s1");
-  p.text(kRight + 14, y(law(to) - law.floor) - 14, "the fit:", Anchor::start, "s1", true);
-  p.text(kRight + 14, y(law(to) - law.floor) + 4, fmt::format("exponent {:.2f}", law.exponent),
-         Anchor::start, "s1", true);
+  p.polyline(curve, "s1");
+  const double end = y(law(to) - floor);
+  p.text(kRight + 10, end - 22, "the fit:", Anchor::start, "s1", true);
+  p.text(kRight + 10, end - 4, fmt::format("exponent {:.2f}", law.exponent), Anchor::start, "s1",
+         true);
+  if (law.floor > floor) {
+    p.line(kLeft, y(law.floor - floor), kRight, y(law.floor - floor), "line", 1, true);
+    p.text(kRight + 10, y(law.floor - floor) + 16, fmt::format("ends at {:.3f}", law.floor),
+           Anchor::start, "dim");
+  }
   p.save(path);
 }
 
 void print_fits(const Points& points, double floor, char letter) {
   const PowerLaw law = fit_power_law(points, floor);
   const PowerLaw above = fit_power_law_above(points, floor);
-  fmt::print("\nfit of all three: L = {:.3f} + {:.3g} {}^-{:.2f}, off by {:.3f} in the mean\n",
-             law.floor, law.scale, letter, law.exponent, law.error);
-  fmt::print("fit above the floor: L = {:.3f} + {:.3g} {}^-{:.2f}, off by {:.3f}\n", floor,
-             above.scale, letter, above.exponent, above.error);
+  const auto show = [&](const char* what, const PowerLaw& fit) {
+    fmt::print("{:<22}L = {:.3f} + {:.2g} {}^-{:.2f}   off by {:.0f}% in the mean\n", what,
+               fit.floor, fit.scale, letter, fit.exponent, 100 * fit.error);
+  };
+  fmt::print("\n");
+  show("fit of all three", law);
+  show("fit from the floor up", above);
 }
 
 }  // namespace
@@ -100,7 +108,7 @@ void sweep_parameters(const std::vector<Option>& options) {
   }
   print_fits(points, corpus.floor, 'N');
   draw("lessons-out/14-parameters.svg", "Loss against the number of parameters", "parameters",
-       points, fit_power_law(points, corpus.floor));
+       points, fit_power_law(points, corpus.floor), corpus.floor);
 }
 
 void sweep_tokens(const std::vector<Option>& options) {
@@ -124,7 +132,7 @@ void sweep_tokens(const std::vector<Option>& options) {
   }
   print_fits(points, corpus.floor, 'D');
   draw("lessons-out/14-tokens.svg", "Loss against the number of tokens read", "tokens", points,
-       fit_power_law(points, corpus.floor));
+       fit_power_law(points, corpus.floor), corpus.floor);
 }
 
 }  // namespace tinygpt::lessons

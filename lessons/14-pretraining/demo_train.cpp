@@ -36,16 +36,16 @@ std::string beginning(const std::string& text, std::size_t columns) {
 // The same on up to `most` lines, each with two spaces in front.
 std::string lines_of(const std::string& text, std::size_t columns, int most) {
   std::istringstream words(text);
-  std::string out, line = " ", word;
+  std::string out, line, word;
   while (words >> word) {
-    if (line.size() + 1 + word.size() > columns) {
-      out += line + "\n";
-      line = " ";
+    if (!line.empty() && line.size() + word.size() + 3 > columns) {
+      out += fmt::format("  {}\n", line);
+      line.clear();
       if (--most == 0) return out;
     }
-    line += " " + word;
+    line += line.empty() ? word : fmt::format(" {}", word);
   }
-  return out + line + "\n";
+  return line.empty() ? out : out + fmt::format("  {}\n", line);
 }
 
 // The curve, with a number at each step that has a sample, and the samples underneath.
@@ -146,8 +146,8 @@ Gpt<float> trained_model(const Corpus& corpus) {
   const GptConfig config = small_config(corpus, plan_of(kSteps).width);
   Gpt<float> model = make_gpt(config, cpu::ops(), host_memory(), Purpose::inference, 1, kTime);
   if (!std::filesystem::exists(std::filesystem::path(kModelFolder) / "model.safetensors")) {
-    fmt::print(stderr, "no model in {} yet: training one, as `lesson-14 train` does\n",
-               kModelFolder);
+    say_on_terminal(
+        fmt::format("no model in {} yet: training one, as `lesson-14 train` does\n", kModelFolder));
     save_model(train(corpus, plan_of(kSteps), "training"), kModelFolder);
   }
   load_parameters(model, kModelFolder);
@@ -165,9 +165,9 @@ struct Course {
 };
 
 Course run_course(const std::string& name, const Corpus& corpus, const Plan& plan, int every) {
-  const std::string key =
-      fmt::format("overfit on {} stories, width {}, {} steps, dropout {:g}",
-                  corpus.documents.size(), plan.width, plan.steps, plan.dropout);
+  const std::string key = fmt::format(
+      "overfit on {} stories, width {}, {} steps, rate {:g}, dropout {:g}, looked at every {}",
+      corpus.documents.size(), plan.width, plan.steps, plan.lr, plan.dropout, every);
   const Numbers numbers = remembered(key, [&] {
     Numbers all;
     const auto wanted = [&](int step) { return step > 0 && step % every == 0; };
@@ -197,7 +197,7 @@ void overfit(const std::vector<Option>& options) {
   const Plan plan{.width = 64, .steps = steps, .lr = 4e-3f};
   Plan with_dropout = plan;
   with_dropout.dropout = 0.2f;
-  const int every = std::max(steps / 24, 1);
+  const int every = std::max(steps / 25, 1);
   fmt::print("{} stories, read again and again; floor {:.3f} nats per token\n\n", stories,
              tiny.floor);
   fmt::print("{:<28}{:>14}{:>14}{:>12}{:>10}\n", "", "train, end", "validation", "best", "at step");

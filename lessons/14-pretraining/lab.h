@@ -77,6 +77,9 @@ Numbers remembered(const std::string& name, const std::function<Numbers()>& comp
 // Forgets them where option "again" is 1.
 void forget_if_asked(const std::vector<Option>& options);
 
+// On standard error where that is a terminal; nothing of it reaches what a README quotes.
+void say_on_terminal(const std::string& words);
+
 // "41k", "1.3M"
 std::string short_count(double n);
 

@@ -15,39 +15,49 @@ struct Line {
   double intercept, slope;
 };
 
-// y = intercept + slope x with the least squares; level where all x are the same.
-Line fit_line(const Points& points) {
-  const auto n = static_cast<double>(points.size());
-  double mean_x = 0, mean_y = 0, xx = 0, xy = 0;
-  for (const auto& [x, y] : points) mean_x += x / n, mean_y += y / n;
-  for (const auto& [x, y] : points) {
-    xx += (x - mean_x) * (x - mean_x);
-    xy += (x - mean_x) * (y - mean_y);
+// y = intercept + slope x with the least sum of weight (difference)^2; level where all x are the
+// same.
+Line fit_line(const Points& points, const std::vector<double>& weights) {
+  double all = 0, mean_x = 0, mean_y = 0, xx = 0, xy = 0;
+  for (const double weight : weights) all += weight;
+  for (std::size_t i = 0; i < points.size(); ++i) {
+    mean_x += weights[i] / all * points[i].first;
+    mean_y += weights[i] / all * points[i].second;
+  }
+  for (std::size_t i = 0; i < points.size(); ++i) {
+    const double dx = points[i].first - mean_x;
+    xx += weights[i] * dx * dx;
+    xy += weights[i] * dx * (points[i].second - mean_y);
   }
   const double slope = xx > 0 ? xy / xx : 0;
   return {mean_y - slope * mean_x, slope};
 }
 
-double error_of(const PowerLaw& law, const Points& points) {
+double error_of(const PowerLaw& law, const Points& points, double at_least) {
   double sum = 0;
-  for (const auto& [x, y] : points) sum += (y - law(x)) * (y - law(x));
+  for (const auto& [x, y] : points) {
+    const double share = (y - law(x)) / (y - at_least);
+    sum += share * share;
+  }
   return std::sqrt(sum / static_cast<double>(points.size()));
 }
 
 // The best floor and scale for this exponent.
 PowerLaw with_exponent(const Points& points, double exponent, double at_least) {
   Points transformed;
+  std::vector<double> weights;
   double square = 0, product = 0;
   for (const auto& [x, y] : points) {
-    const double power = std::pow(x, -exponent);
+    const double power = std::pow(x, -exponent), above = y - at_least;
     transformed.emplace_back(power, y);
-    square += power * power;
-    product += power * (y - at_least);
+    weights.push_back(1 / (above * above));
+    square += weights.back() * power * power;
+    product += weights.back() * power * above;
   }
-  const Line line = fit_line(transformed);
+  const Line line = fit_line(transformed, weights);
   PowerLaw law{line.intercept, line.slope, exponent};
   if (law.floor < at_least) law = {at_least, product / square, exponent};
-  law.error = error_of(law, points);
+  law.error = error_of(law, points, at_least);
   return law;
 }
 
@@ -57,7 +67,10 @@ double PowerLaw::operator()(double x) const { return floor + scale * std::pow(x,
 
 PowerLaw fit_power_law(const Points& points, double at_least) {
   check(points.size() >= 3, "a power law with a floor needs at least three points");
-  for (const auto& point : points) check(point.first > 0, "a power law needs a positive x");
+  for (const auto& [x, y] : points) {
+    check(x > 0, "a power law needs a positive x");
+    check(y > at_least, "a power law above a floor needs values above it");
+  }
   // In units of the smallest x, where no power is too large or too small.
   const double unit = std::ranges::min_element(points)->first;
   Points scaled = points;
@@ -88,9 +101,9 @@ PowerLaw fit_power_law_above(const Points& points, double floor) {
     check(y > floor, "a power law above a floor needs values above it");
     logs.emplace_back(std::log(x), std::log(y - floor));
   }
-  const Line line = fit_line(logs);
+  const Line line = fit_line(logs, std::vector<double>(logs.size(), 1.0));
   PowerLaw law{floor, std::exp(line.intercept), -line.slope};
-  law.error = error_of(law, points);
+  law.error = error_of(law, points, floor);
   return law;
 }
 
