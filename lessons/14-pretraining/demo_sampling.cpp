@@ -95,7 +95,7 @@ void draw(const std::string& path, const std::string& title, const std::vector<s
     for (std::size_t t = 0; t < tokens.size(); ++t) {
       const double share = shares[s][t], y = kTop + kRow * static_cast<double>(t);
       if (share == 0) continue;
-      const double length = (each - kGap - 34) * share;
+      const double length = (each - kGap - 42) * share;
       p.rect(x, y + 3, std::max(length, 1.0), kRow - 6, s < 4 ? "s0" : "s1");
       p.text(x + length + 4, y + 14, fmt::format("{:.0f}%", 100 * share), Anchor::start, "dim");
     }

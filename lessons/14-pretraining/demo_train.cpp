@@ -83,7 +83,7 @@ void draw(const std::string& path, const std::string& title, const Points& curve
     p.text(30, row, beginning(s.text, 86));
   }
   p.line(kLeft, kBottom, kRight, kBottom);
-  p.text(kRight + 8, kBottom + 20, "steps", Anchor::start, "dim");
+  p.text(kRight + 24, kBottom + 20, "steps", Anchor::start, "dim");
   p.save(path);
 }
 
