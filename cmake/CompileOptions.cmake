@@ -36,7 +36,11 @@ endfunction()
 # tinygpt_cold(TARGET header...): code that computes little. It is optimised for a quick build instead, under the
 # sanitizers not at all, and the headers that take most of that time are read once for all of its files.
 function(tinygpt_cold target)
-  target_compile_options(${target} PRIVATE $<${TINYGPT_CXX}:$<IF:$<BOOL:${TINYGPT_SANITIZE}>,-O0,-O1>>)
+  set(level -O1)
+  if(TINYGPT_SANITIZE)
+    set(level -O0)
+  endif()
+  target_compile_options(${target} PRIVATE $<${TINYGPT_CXX}:${level}>)
   target_precompile_headers(${target} PRIVATE ${ARGN})
 endfunction()
 

@@ -60,9 +60,26 @@ def promise_figure(folder):
     d.save(folder, "promise")
 
 
+def contract_figure(folder):
+    d = Drawing(640, 150, "axpy adds 3 x to what is there; scale puts 3 x in its place")
+    x = (1.0, -2.0, 0.5, 4.0)
+    for left, title, before, after in ((20, "y of axpy: accumulates", ["10.0"] * 4, ["%.1f" % (10 + 3 * v) for v in x]),
+                                       (340, "y of scale: written", ["?"] * 4, ["%.1f" % (3 * v) for v in x])):
+        d.text(left, 24, title, 13, "ink", bold=True)
+        d.text(left, 58, "before", 12, "dim")
+        d.text(left, 128, "after", 12, "dim")
+        for i in range(4):
+            at = left + 60 + 54 * i
+            d.box(at, 38, 46, 32, before[i], "soft" if left < 100 else "warm", size=12, mono=True)
+            d.arrow(at + 23, 72, at + 23, 104, "accent" if left < 100 else "second")
+            d.box(at, 108, 46, 32, after[i], "fill", size=12, mono=True)
+    d.save(folder, "contract")
+
+
 def main():
     folder = output_folder()
     course_map(folder, 0, "first-steps")
+    contract_figure(folder)
     loop_figure(folder)
     grid_figure(folder)
     worlds_figure(folder)

@@ -36,11 +36,9 @@ std::string gpu_problem() { return "this program was built without the CUDA tool
 Device gpu() { return {}; }
 #endif
 
-Device make_device(const std::string& name) {
+Device library_device(const std::string& name) {
   if (name == "cpu") {
-    Device device{name, {{"cpu", cpu::ops()}, {"ref", ref::ops()}}, host_memory(), {}};
-    for (const NamedOps& table : more_tables()) device.tables.push_back(table);
-    return device;
+    return {name, {{"cpu", cpu::ops()}, {"ref", ref::ops()}}, host_memory(), {}};
   }
   if (name == "emulated") {
     return {name,
@@ -61,10 +59,20 @@ Device make_device(const std::string& name) {
   return gpu();
 }
 
+Device make_device(const std::string& name) {
+  Device device = library_device(name);
+  for (const MoreKernels& table : more_tables(name)) {
+    device.tables.push_back({table.name, table.ops});
+    if (name != "cpu") device.bf16_tables[table.name] = table.bf16_ops;
+  }
+  return device;
+}
+
 // The GPU, if there is one, unless kernels are asked for that run on the processor.
 std::string automatic_device(const std::string& kernels) {
   const bool on_cpu = kernels == "cpu" || kernels.starts_with("cpu,") || kernels == "ref" ||
-                      kernels.starts_with("ref,") || kernels.starts_with("mine");
+                      kernels.starts_with("ref,") || kernels == "mine" ||
+                      kernels.starts_with("mine,");
   return !on_cpu && gpu_problem().empty() ? "cuda" : "cpu";
 }
 

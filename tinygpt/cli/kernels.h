@@ -23,9 +23,16 @@ struct Kernels {
   Memory memory;
 };
 
-// Tables on the CPU beside the library's own: none in `tinygpt`, the learner's in `tinygpt-mine`.
-// Defined where the program is put together.
-std::vector<NamedOps> more_tables();
+// A table beside the library's own.
+struct MoreKernels {
+  std::string name;
+  Ops<float> ops;
+  Ops<Bfloat16> bf16_ops;  // empty on the cpu
+};
+
+// Tables for a device ("cpu", "cuda", "emulated"): none in `tinygpt`, the learner's in
+// `tinygpt-mine`. Defined where the program is put together.
+std::vector<MoreKernels> more_tables(const std::string& device);
 
 // Adds the three options to a command.
 void add_kernel_options(CLI::App& command, KernelChoice& choice);

@@ -2,6 +2,6 @@
 
 namespace tinygpt::cli {
 
-std::vector<NamedOps> more_tables() { return {}; }
+std::vector<MoreKernels> more_tables(const std::string& /*device*/) { return {}; }
 
 }  // namespace tinygpt::cli

@@ -18,7 +18,14 @@ from course.terminal import Failure
 # verdicts: by task id. compile_errors: what to show where it does not compile. seconds: of the whole.
 Outcome = namedtuple("Outcome", "verdicts compile_errors")
 MAXIMUM_ERRORS = 3
-CUDA_WORLD = "checked"
+CHECKED = "checked"  # the world of .cu files in which kernels are graded
+
+
+def gpu_is_there(plan):
+    """Whether the build has kernels for a GPU and a driver answers."""
+    if build.cached_value(plan.folder, "CMAKE_CUDA_COMPILER") is None or shutil.which("nvidia-smi") is None:
+        return False
+    return subprocess.run(["nvidia-smi", "-L"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
 
 
 def course_folder(plan):
@@ -41,12 +48,13 @@ class Toolbox:
                 if words:
                     self.libraries[words[0]] = words[1:]
 
-    def compiler_words(self, solution):
-        """The words that compile a solution: the compiler, then its options, without input and output."""
+    def compiler_words(self, solution, world=CHECKED):
+        """The words that compile a solution: the compiler, then its options, without input and output. world: of a
+        .cu file (cmake/Cuda.cmake)."""
         cuda = solution.endswith(".cu")
-        source = os.path.join(self.plan.folder, "simt", solution + ".cpp") if cuda \
+        source = os.path.join(self.plan.folder, "simt", solution + ".cpp") if cuda and world != "gpu" \
             else os.path.join(self.plan.root, solution)
-        library = "tinygpt_solutions_" + CUDA_WORLD if cuda else "tinygpt_solutions.dir"
+        library = "tinygpt_solutions_" + world if cuda else "tinygpt_solutions.dir"
         for command in self.commands.get(os.path.realpath(source), []):
             if library in command:
                 words = shlex.split(command)
@@ -55,8 +63,8 @@ class Toolbox:
                 at = words.index("-c")
                 words = words[:at] + words[at + 2:]
                 # A learner's warnings are for the learner, and no errors, in CI neither.
-                return [word for word in words if not word.endswith("ccache") and word != "-Werror"
-                        and not word.startswith("-Dref_cuda=")]
+                words = [word for word in words if not word.endswith("ccache") and not word.startswith("-Dref_cuda=")]
+                return [word for word in words if word not in ("-Werror", "all-warnings", "--Werror=all-warnings")]
         raise Failure("The build in %s does not know %s; remove that folder and run this again."
                       % (self.plan.folder, solution), code=1)
 
@@ -101,13 +109,22 @@ def trim_errors(text, path):
     return "\n".join("\n".join(block[:6]) for block in chosen)
 
 
-def compile_file(tools, exercise, source, output, options, tree):
+def renames(exercise, tree, world=CHECKED):
+    """Options that compile a solution under the exercises' names."""
+    if tree == "exercises":
+        return []
+    if not exercise.endswith(".cu"):
+        return ["-Dref=mine"]
+    return ["-Dref_cuda=mine_cuda" + ("" if world == "gpu" else "_" + world)]
+
+
+def compile_file(tools, exercise, source, output, options, tree, world=CHECKED):
     """Compiles `source` in the place of exercises/`exercise`. Returns the errors, empty when there are none."""
     plan, solution = tools.plan, "solutions/" + exercise
-    words = tools.compiler_words(solution)
+    words = tools.compiler_words(solution, world)
     os.makedirs(os.path.dirname(output), exist_ok=True)
     text = source
-    if exercise.endswith(".cu"):
+    if exercise.endswith(".cu") and world != "gpu":
         problem = rewrite_headers(plan, tree)
         text = output + ".rewritten.cpp"
         problem = problem or rewrite(plan, source, text)
@@ -122,8 +139,8 @@ def compile_file(tools, exercise, source, output, options, tree):
     return "" if done.returncode == 0 else trim_errors(done.stdout, source)
 
 
-def link_options(tools, exercise):
-    libraries = tools.libraries.get(exercise)
+def link_options(tools, exercise, world):
+    libraries = tools.libraries.get(("gpu:" if world == "gpu" else "") + exercise)
     if libraries is None:
         raise Failure("There is no grader for exercises/%s in this build." % exercise, code=1)
     if sys.platform != "darwin":  # the libraries need each other, in a circle that main() closes
@@ -134,9 +151,15 @@ def link_options(tools, exercise):
     return words + ["-ldl"]
 
 
-def link(tools, exercise, objects, program):
-    compiler = tools.compiler_words("solutions/" + exercise)[0]
-    command = [compiler] + fast_linker() + objects + ["-o", program] + link_options(tools, exercise)
+def link(tools, exercise, objects, program, world=CHECKED):
+    compiler = tools.compiler_words("solutions/" + exercise, world)[0]
+    options = link_options(tools, exercise, world)
+    if world == "gpu":  # nvcc links, and knows where its own libraries are
+        options = ["-Xcompiler=" + word if word.startswith("-f") or word == "-pthread" else
+                   "-Xlinker=" + word[4:] if word.startswith("-Wl,") else word for word in options]
+        command = [compiler] + objects + ["-o", program] + options
+    else:
+        command = [compiler] + fast_linker() + objects + ["-o", program] + options
     done = subprocess.run(command, cwd=tools.plan.root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                           universal_newlines=True)
     if done.returncode == 0:
@@ -183,13 +206,14 @@ def run_grader(plan, program, tasks, profile=False, quiet=False):
 
 
 def grade(plan, tools, exercise, tasks, source=None, options=(), profile=False, quiet=False, name=None,
-          tree="exercises"):
-    """Grades a file (the exercise itself, where no other source is given) for these task ids."""
+          tree="exercises", world=CHECKED):
+    """Grades a file (the exercise itself, where no other source is given) for these task ids. world: where the kernels
+    of a .cu file run, checked in the emulator or on a gpu."""
     source = source or "exercises/" + exercise
     stem = os.path.join(course_folder(plan), name or "mine", exercise)
     obj, program = stem + ".o", stem + ".grade"
-    errors = compile_file(tools, exercise, source, obj, list(options), tree)
-    errors = errors or link(tools, exercise, [obj], program)
+    errors = compile_file(tools, exercise, source, obj, list(options), tree, world)
+    errors = errors or link(tools, exercise, [obj], program, world)
     if errors:
         return Outcome({}, errors)
     return Outcome(run_grader(plan, program, tasks, profile, quiet), "")
@@ -197,9 +221,8 @@ def grade(plan, tools, exercise, tasks, source=None, options=(), profile=False, 
 
 def grade_solution(plan, tools, exercise, tasks, source=None, profile=False, name="solution"):
     """The same for a solution, or a file made from one: compiled under the exercises' names."""
-    rename = "-Dref_cuda=mine_cuda_checked" if exercise.endswith(".cu") else "-Dref=mine"
-    return grade(plan, tools, exercise, tasks, source or "solutions/" + exercise, [rename], profile, True, name,
-                 "solutions")
+    return grade(plan, tools, exercise, tasks, source or "solutions/" + exercise, renames(exercise, "solutions"),
+                 profile, True, name, "solutions")
 
 
 def prepare(root, fetch, times):
@@ -214,6 +237,8 @@ def prepare(root, fetch, times):
     except OSError:
         pass
     build.prepare(plan, ("graders",), times)
+    if gpu_is_there(plan):
+        build.prepare(plan, ("graders_gpu",), times)
     os.makedirs(course_folder(plan), exist_ok=True)
     with open(stamp, "w", encoding="utf-8") as file:
         file.write(mark)

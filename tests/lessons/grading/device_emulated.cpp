@@ -5,6 +5,7 @@
 #include "tests/lessons/grading/device.h"
 
 #include <cstdint>
+#include <cstdlib>
 
 #include "tinygpt/simt/check.h"
 #include "tinygpt/simt/memory.h"
@@ -66,7 +67,13 @@ double sum_of(const std::function<void()>& work, std::uint64_t simt::LineProfile
 }  // namespace
 
 Memory device_memory() { return simt::emulated_memory(); }
-int rounds() { return 2; }
+
+int rounds() {
+  const char* asked =
+      std::getenv("TINYGPT_GRADING_ROUNDS");  // the solutions are seen in more orders
+  const int count = asked == nullptr ? 0 : std::atoi(asked);
+  return count > 0 ? count : 2;
+}
 
 std::optional<DeviceFault> watch(int round, const std::function<void()>& work) {
   simt::Checking checking(static_cast<std::uint64_t>(round) * 7919);
