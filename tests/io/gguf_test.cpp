@@ -178,7 +178,7 @@ TEST_CASE("hostile gguf headers are refused with what is wrong") {
   CHECK_THAT(with(x, std::uint32_t{5}), ContainsSubstring("5 sizes"));
   CHECK_THAT(with(x + 4, std::uint64_t{0}), ContainsSubstring("out of range"));
   CHECK_THAT(with(x + 4, kHuge / 2), ContainsSubstring("out of range"));
-  CHECK_THAT(with(x + 4, std::uint64_t{1000}), ContainsSubstring("overlaps"));
+  CHECK_THAT(with(x + 4, std::uint64_t{12}), ContainsSubstring("overlaps"));
   CHECK_THAT(with(x + 20, std::uint32_t{14}), ContainsSubstring("ggml's type 14"));
   CHECK_THAT(with(x + 20, std::uint32_t{8}), ContainsSubstring("blocks of 32"));
   CHECK_THAT(with(x + 24, std::uint64_t{3}), ContainsSubstring("no multiple of 32"));

@@ -24,7 +24,7 @@ QUICK = [r"\./course", r"\./course (list|doctor|help)", r"tinygpt info --config 
 
 
 def commands_of(text):
-    """Lines of sh blocks without their remarks, and what stands between backticks, where a program of ours begins it."""
+    """Lines of sh blocks without their remarks, and what stands between backticks."""
     for block in re.findall(r"^```sh\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL):
         for line in block.split("\n"):
             yield re.split(r"\s+#", line)[0].strip()
