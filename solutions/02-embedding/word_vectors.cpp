@@ -46,8 +46,8 @@ float skipgram_step(float* in, float* out, int center, int context, const int* n
 // cosine(v) = vectors[word] . vectors[v] / (|vectors[word]| |vectors[v]|), 0 for a vector of length
 // 0
 //
-// The k nearest rows, or all if there are fewer, without `word` itself; of equal cosines the smaller
-// index first.
+// The k nearest rows, or all if there are fewer, without `word` itself; of equal cosines the
+// smaller index first.
 std::vector<int> nearest(const float* vectors, int word, int V, int C, int k) {
   // your code: 02.nearest
   const auto dot = [&](int a, int b) {
