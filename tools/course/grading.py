@@ -165,7 +165,7 @@ def link(tools, exercise, objects, program, world=CHECKED):
                           universal_newlines=True)
     if done.returncode == 0:
         return ""
-    missing = sorted(set(re.findall(r"undefined reference to `([^']+)'", done.stdout)))
+    missing = sorted(set(re.findall(r"undefined reference to [`']([^']+)'", done.stdout)))
     if missing:
         return "The grader calls these, and the file does not define them (renamed, or other arguments?):\n  " \
             + "\n  ".join(missing[:6])

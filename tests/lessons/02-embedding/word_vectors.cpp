@@ -21,6 +21,7 @@ struct Rule {
   bool no_negatives = false;
   bool no_center = false;   // a negative that is the center is skipped
   bool no_repeats = false;  // a negative that was drawn before is skipped
+  bool last_only = false;   // of the center's gradient only the last term remains
   bool one_table = false;   // neighbours' vectors are taken from `in`
   bool pulled_negatives = false;
   bool no_rate = false;
@@ -76,6 +77,7 @@ Result exact(const Values& in, const Values& out, int center, int context,
   if (rule.moved_outer) {
     for (const auto& [word, slope] : slopes) move_outer(word, slope);
   }
+  if (rule.last_only) slopes.erase(slopes.begin(), slopes.end() - 1);
   for (const auto& [word, slope] : slopes)
     move_center(word, slope, rule.moved_outer ? r.out : neighbours);
   if (rule.moved_outer) return r;
@@ -109,7 +111,7 @@ void examine_step(Exam& exam) {
                  outer = with({.moved_outer = true}), one_by_one = with({.one_by_one = true}),
                  no_center = with({.no_center = true}), no_repeats = with({.no_repeats = true}),
                  one_table = with({.one_table = true}), pulled = with({.pulled_negatives = true}),
-                 no_rate = with({.no_rate = true});
+                 no_rate = with({.no_rate = true}), last_only = with({.last_only = true});
     double counted = 1;
     for (const int word : negatives) counted += word != context;
     Sandbox& s = exam.call(
@@ -156,7 +158,12 @@ void examine_step(Exam& exam) {
           gives(target.*part, target_words),
           gives(uphill.*part,
                 "The step goes uphill: each vector moves by minus lr times its gradient."),
-          gives(lonely.*part, "The negatives do nothing: they must be pushed away."),
+          gives(lonely.*part,
+                "The negatives do nothing here: they must be pushed away, and the center collects "
+                "the "
+                "gradients of all (+=)."),
+          gives(last_only.in,
+                "The center moves by its last gradient alone: it collects those of all (+=)."),
           gives(no_center.*part, center_words),
           gives(no_repeats.*part, repeat_words),
           gives(one_table.*part, table_words),

@@ -40,12 +40,13 @@ const char* nudge_for(const simt::Report& report) {
              "nothing to do must not return, or skip it, before.";
     case simt::Fault::absent_lane:
     case simt::Fault::wrong_mask:
-      return "Every lane that the mask names must take part in the shuffle: threads that have "
-             "nothing to do must not return before.";
+      return "Every lane that the mask names must take part in the shuffle, so all 32 of a warp "
+             "come to a warp_sum or warp_reduce together. A lane without work of its own does not "
+             "return before, nor leave the loop: it brings a value that changes nothing.";
     case simt::Fault::launch_shape:
       return "Look at <<<grid, block>>>, in this order: how many blocks, then how many threads in "
-             "each. At most 1,024 threads a block, and no dimension of 0: the number of blocks is "
-             "rounded up (ceil_div).";
+             "each. At most 1,024 threads a block, and no dimension of 0. (A quotient of whole "
+             "numbers is rounded down; ceil_div rounds up.)";
     case simt::Fault::shared_size:
       return "A block has 48 KiB of shared memory.";
     case simt::Fault::host_pointer:
