@@ -38,14 +38,14 @@ def grid_figure(folder):
 
 def worlds_figure(folder):
     d = Drawing(640, 150, "One source file, compiled for three worlds")
-    d.box(16, 52, 150, 46, "first_steps.cu", "fill", size=14, mono=True)
+    d.box(10, 52, 140, 46, "first_steps.cu", "fill", size=14, mono=True)
     for i, (name, what) in enumerate((("nvcc", "runs on your GPU, if you have one"),
                                       ("emulator, run", "runs on the CPU, as fast as it can"),
                                       ("emulator, check", "runs on the CPU, every access watched"))):
         y = 8 + 48 * i
-        d.arrow(168, 75, 226, y + 20)
-        d.box(230, y, 140, 38, name, "green" if i == 2 else "soft", size=13, bold=True)
-        d.text(382, y + 24, what, 13, "dim")
+        d.arrow(152, 75, 202, y + 20)
+        d.box(206, y, 140, 38, name, "green" if i == 2 else "soft", size=13, bold=True)
+        d.text(358, y + 24, what, 13, "dim")
     d.save(folder, "worlds")
 
 
@@ -60,9 +60,26 @@ def promise_figure(folder):
     d.save(folder, "promise")
 
 
+def contract_figure(folder):
+    d = Drawing(640, 150, "axpy adds 3 x to what is there; scale puts 3 x in its place")
+    x = (1.0, -2.0, 0.5, 4.0)
+    for left, title, before, after in ((20, "y of axpy: accumulates", ["10.0"] * 4, ["%.1f" % (10 + 3 * v) for v in x]),
+                                       (340, "y of scale: written", ["?"] * 4, ["%.1f" % (3 * v) for v in x])):
+        d.text(left, 24, title, 13, "ink", bold=True)
+        d.text(left, 58, "before", 12, "dim")
+        d.text(left, 128, "after", 12, "dim")
+        for i in range(4):
+            at = left + 60 + 54 * i
+            d.box(at, 38, 46, 32, before[i], "soft" if left < 100 else "warm", size=12, mono=True)
+            d.arrow(at + 23, 72, at + 23, 104, "accent" if left < 100 else "second")
+            d.box(at, 108, 46, 32, after[i], "fill", size=12, mono=True)
+    d.save(folder, "contract")
+
+
 def main():
     folder = output_folder()
     course_map(folder, 0, "first-steps")
+    contract_figure(folder)
     loop_figure(folder)
     grid_figure(folder)
     worlds_figure(folder)

@@ -7,10 +7,19 @@
 namespace tinygpt::ref {
 namespace {
 
-// Turns each pair (x[i], x[i + HS/2]) of the first `heads` heads by its angle, or back by it.
+// Turns each pair (x[i], x[i + HS/2]) of the first `heads` heads of every row by `direction` times
+// its angle. With p = start + t and h2 = HS / 2, a direction of 1, and the values before on the
+// right:
+//   x[i]      = x[i] * cosine[p, i] - x[i + h2] * sine[p, i]
+//   x[i + h2] = x[i] * sine[p, i]   + x[i + h2] * cosine[p, i]
+// and -1 turns by the same angle the other way: cos(-a) is cos(a), sin(-a) is -sin(a).
+//
+// x [B, T, stride]  in place. A row is heads * HS values, then others that stay as they are.
+// cosine, sine [max_T, h2]: start + T <= max_T
 void rotate(float* x, const float* cosine, const float* sine, int B, int T, int heads, int HS,
             int stride, int start, float direction) {
   check(HS % 2 == 0, "rope: the head size must be even, since values are turned in pairs");
+  // your code: 09.rope_forward
   const int half = HS / 2;
   for (int b = 0; b < B; ++b) {
     for (int t = 0; t < T; ++t) {
@@ -29,11 +38,14 @@ void rotate(float* x, const float* cosine, const float* sine, int B, int T, int 
       }
     }
   }
+  // end of your code
 }
 
 }  // namespace
 
 // cosine[t, i] = cos(t * base^(-2 i / HS)),  sine[t, i] = sin(the same angle)
+//
+// cosine, sine [T, HS / 2]  written. The angles are those of sinusoidal_positions.
 void rope_table(float* cosine, float* sine, int T, int HS, float base) {
   check(HS % 2 == 0, "rope: the head size must be even, since values are turned in pairs");
   const int half = HS / 2;
@@ -53,11 +65,18 @@ void rope_forward(float* x, const float* cosine, const float* sine, int B, int T
   rotate(x, cosine, sine, B, T, heads, HS, stride, start, 1.0f);
 }
 
-// Differentiates the rotation out = R x: dx = R^T dout, and the transpose of a rotation turns by
-// the same angle the other way.
+// Differentiates
+//   out[i]      = x[i] * cosine[p, i] - x[i + h2] * sine[p, i]
+//   out[i + h2] = x[i] * sine[p, i]   + x[i + h2] * cosine[p, i]
+//
+// dx [B, T, stride]  in place: the gradient of out before, the gradient of x afterwards
 void rope_backward(float* dx, const float* cosine, const float* sine, int B, int T, int heads,
                    int HS, int stride, int start) {
+  // your code: 09.rope_backward
+  // x[i] has the factor cos in the first line and sin in the second, x[i + h2] has -sin and cos:
+  // that is the rotation by the same angle the other way.
   rotate(dx, cosine, sine, B, T, heads, HS, stride, start, -1.0f);
+  // end of your code
 }
 
 }  // namespace tinygpt::ref

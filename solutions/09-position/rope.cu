@@ -35,13 +35,17 @@ void rope_table(float* cosine, float* sine, int T, int HS, float base) {
   check_launch("rope_table");
 }
 
-// Turns each pair (x[i], x[i + HS/2]) of the first `heads` heads by its angle, or back by it.
+// Turns each pair (x[i], x[i + HS/2]) of the first `heads` heads of every row by `direction` times
+// its angle: cosine[p, i] and sine[p, i] with p = start + t, as in rope.cpp.
 //
-// One thread for each pair, which reads both values before it writes either. Neighbouring threads
-// have neighbouring i: a warp reads two pieces of memory, one in each half of the head.
+// One thread for each of the B * T * heads * HS / 2 pairs, in a grid-stride loop. It reads both
+// values before it writes either. Neighbouring threads have neighbouring i: a warp reads two pieces
+// of memory, one in each half of the head. to_float reads any Real as float, store(to, value)
+// writes it.
 template <class Real>
 __global__ void rotate_kernel(Real* x, const float* cosine, const float* sine, std::int64_t pairs,
                               int T, int heads, int HS, int stride, int start, float direction) {
+  // your code on the device: 09.rope_cuda
   const int half = HS / 2;
   for (std::int64_t pair = first_index(); pair < pairs; pair += index_stride()) {
     const int i = static_cast<int>(pair % half);
@@ -55,6 +59,7 @@ __global__ void rotate_kernel(Real* x, const float* cosine, const float* sine, s
     store(first, x0 * c - x1 * s);
     store(second, x0 * s + x1 * c);
   }
+  // end of your code
 }
 
 namespace {
@@ -65,8 +70,10 @@ void rotate(Real* x, const float* cosine, const float* sine, int B, int T, int h
   check_head_size(HS);
   const std::int64_t pairs = std::int64_t{B} * T * heads * (HS / 2);
   if (pairs == 0) return;
+  // your code: 09.rope_cuda
   rotate_kernel<<<blocks_for(pairs), kThreads>>>(x, cosine, sine, pairs, T, heads, HS, stride,
                                                  start, direction);
+  // end of your code
   check_launch("rope");
 }
 
@@ -79,12 +86,13 @@ void rope_forward(Real* x, const float* cosine, const float* sine, int B, int T,
   rotate(x, cosine, sine, B, T, heads, HS, stride, start, 1.0f);
 }
 
-// Differentiates the rotation out = R x: dx = R^T dout, and the transpose of a rotation turns by
-// the same angle the other way.
+// Differentiates the rotation out = R x, in place: dx = R^T dout.
 template <class Real>
 void rope_backward(Real* dx, const float* cosine, const float* sine, int B, int T, int heads,
                    int HS, int stride, int start) {
+  // your code: 09.rope_cuda
   rotate(dx, cosine, sine, B, T, heads, HS, stride, start, -1.0f);
+  // end of your code
 }
 
 template RopeForward<float> rope_forward<float>;

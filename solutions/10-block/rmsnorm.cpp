@@ -5,9 +5,13 @@
 
 namespace tinygpt::ref {
 
-// out[n, c] = x[n, c] * rstd[n] * weight[c],  rstd = 1 / sqrt(mean_c(x^2) + eps)
+// rstd[n]   = 1 / sqrt(sum_c x[n, c]^2 / C + eps)
+// out[n, c] = x[n, c] * rstd[n] * weight[c]
+//
+// out [N, C] and rstd [N] are written; rstd is kept for the backward pass. x [N, C], weight [C].
 void rmsnorm_forward(float* out, float* rstd, const float* x, const float* weight, int N, int C,
                      float eps) {
+  // your code: 10.rmsnorm_forward
   for (int n = 0; n < N; ++n) {
     const float* x_n = x + std::int64_t{n} * C;
     float* out_n = out + std::int64_t{n} * C;
@@ -16,12 +20,21 @@ void rmsnorm_forward(float* out, float* rstd, const float* x, const float* weigh
     rstd[n] = static_cast<float>(1.0 / std::sqrt(squares / C + eps));
     for (int c = 0; c < C; ++c) out_n[c] = x_n[c] * rstd[n] * weight[c];
   }
+  // end of your code
 }
 
-// Differentiates out[c] = x[c] * rstd(x) * weight[c]. There is no mean to go through, so only the
-// direct part and the part along x remain: d rstd / d x[c] = -rstd^3 * x[c] / C.
+// Differentiates out[c] = xhat[c] * weight[c],  xhat = x * rstd(x). There is no mean to go through,
+// so only the direct part and the part along xhat remain: d rstd / d x[c] = -rstd^3 * x[c] / C.
+// With g[c] = dout[c] * weight[c] and averages over the row:
+//
+//   dx[n, c]   += rstd[n] * (g[c] - xhat[c] * average(g * xhat))
+//   dweight[c] += sum_n dout[n, c] * xhat[n, c]
+//
+// dx [N, C] and dweight [C] accumulate. dout [N, C], x [N, C], weight [C]; rstd [N] as the forward
+// pass left it.
 void rmsnorm_backward(float* dx, float* dweight, const float* dout, const float* x,
                       const float* weight, const float* rstd, float* /*scratch*/, int N, int C) {
+  // your code: 10.rmsnorm_backward
   for (int n = 0; n < N; ++n) {
     const std::int64_t row = std::int64_t{n} * C;
     double mean_g_xhat = 0.0;
@@ -35,6 +48,7 @@ void rmsnorm_backward(float* dx, float* dweight, const float* dout, const float*
       dweight[c] += dout[row + c] * xhat;
     }
   }
+  // end of your code
 }
 
 }  // namespace tinygpt::ref

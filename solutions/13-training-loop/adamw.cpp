@@ -9,10 +9,13 @@ namespace tinygpt::ref {
 // m = beta1 * m + (1 - beta1) * grad,    mhat = m / (1 - beta1^step)
 // v = beta2 * v + (1 - beta2) * grad^2,  vhat = v / (1 - beta2^step)
 // param -= lr * weight_decay * param + lr * mhat / (sqrt(vhat) + eps)
+//
+// Steps count from 1. (master is for lesson 16: nullptr here.)
 void adamw_step(float* param, float* /*master*/, float* m, float* v, const float* grad,
                 std::int64_t n, const AdamwSettings& s) {
   check(s.step >= 1, "adamw: steps count from 1, since step 0 has nothing to correct by");
-  // m and v start at zero and are too small at first, by just these factors.
+  // your code: 13.adamw_step
+  // m and v start at zero and are too small at first, by exactly these factors.
   const auto correction1 = static_cast<float>(1.0 - std::pow(double{s.beta1}, s.step));
   const auto correction2 = static_cast<float>(1.0 - std::pow(double{s.beta2}, s.step));
   for (std::int64_t i = 0; i < n; ++i) {
@@ -25,6 +28,7 @@ void adamw_step(float* param, float* /*master*/, float* m, float* v, const float
     const float decayed = param[i] - s.lr * s.weight_decay * param[i];
     param[i] = decayed - s.lr * mhat / (std::sqrt(vhat) + s.eps);
   }
+  // end of your code
 }
 
 }  // namespace tinygpt::ref

@@ -20,23 +20,29 @@ std::int64_t partial_norms(std::int64_t n) {
 // norms[block] = sqrt(sum of the squares of x over this block's part)
 //
 // Blocks cannot wait for each other within one kernel, so there are two launches. The first one
-// gives each block a part of the gradient, by a grid-stride loop; the second one has a single block
-// and takes the norm of the norms, which is the norm of everything.
+// gives each block a part of the gradient, by a grid-stride loop, and leaves `parts` norms in
+// scratch; the second one has a single block and takes the norm of the norms, which is the norm of
+// everything. With n = 0 there are no parts, a grid of 0 blocks is an error, and the norm is 0.
 //
 // In double: in float, a million small squares would vanish beside the sum, and a large one would
-// be infinite. A norm is a float again: the root brings it back into range.
+// be infinite. A norm is a float again: the root brings it back into range. (block_sum: the sum of
+// one value of each thread, to all of them; every thread of the block must call it.)
 __global__ void norm_kernel(float* norms, const float* x, std::int64_t n) {
+  // your code on the device: 13.gradient_norm_cuda
   double sum = 0.0;
   for (std::int64_t i = first_index(); i < n; i += index_stride()) sum += double{x[i]} * x[i];
   sum = block_sum(sum);
   if (threadIdx.x == 0) norms[blockIdx.x] = static_cast<float>(sqrt(sum));
+  // end of your code
 }
 
 void gradient_norm(float* norm, const float* grad, float* scratch, std::int64_t n) {
   const std::int64_t parts = partial_norms(n);
+  // your code: 13.gradient_norm_cuda
   if (parts > 0) norm_kernel<<<static_cast<unsigned>(parts), kThreads>>>(scratch, grad, n);
   check_launch("gradient_norm, of the parts");
   norm_kernel<<<1, kThreads>>>(norm, scratch, parts);
+  // end of your code
   check_launch("gradient_norm");
 }
 

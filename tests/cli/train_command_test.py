@@ -274,6 +274,13 @@ class TrainCommandTest(ProgramTest):
             for field in ("step", "loss", "lr", "grad_norm", "tokens_per_second", "elapsed_s"):
                 self.assertIn(field, line)
 
+    def test_the_log_names_the_floor_of_a_corpus_that_has_one(self):
+        self.succeed("data", "tinytales", "--stories", 50, "--tokenizer", "byte", "--out", "tales")
+        self.succeed(*self.words("--data", self.path("tales"), "--steps", 1, "--samples", 0))
+        self.assertGreater(self.lines("model", "log.jsonl")[0]["floor_nats_per_byte"], 0.05)
+        self.succeed(*self.words("--steps", 1, "--samples", 0, out="plain"))
+        self.assertNotIn("floor_nats_per_byte", self.lines("plain", "log.jsonl")[0])
+
     def test_a_time_limit_chooses_fewer_steps_and_a_resumed_run_keeps_to_them(self):
         process = self.start(*self.words("--steps", 1000000, "--max-minutes", 0.03, "--json",
                                          "--checkpoint-every", 20))

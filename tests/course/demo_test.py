@@ -29,7 +29,34 @@ class Demo(Sandbox):
         calls = [call.split()[1] for call in self.calls("tinygpt")]
         self.assertEqual(calls, ["data", "train"])
         self.assertIn("What to try next", done.stdout)
-        self.assertRegex(done.stdout.splitlines()[-1], r"set-up .* configure .* build .* data .* train .* total")
+        self.assertRegex(done.stdout.splitlines()[-1],
+                         r"set-up .* configure .* build .* data .* train .* draw .* total")
+
+    def test_it_ends_with_pictures_and_says_where_they_are(self):
+        done = self.course("demo")
+        self.assertEqual(self.calls("lesson-08"), ["lesson-08 pictures --model models/demo"])
+        self.assertIn("wrote lessons-out/demo-attention.svg", done.stdout)
+        self.assertLess(done.stdout.index("wrote lessons-out"), done.stdout.index("What to try next"))
+
+    def test_it_does_not_fail_for_a_picture(self):
+        for trouble in ({"LESSON_CODE": "2"}, {"LESSON_CODE": "139"}, {"BROKEN_LESSON": "1"}):
+            self.calls()
+            done = self.course("demo", **trouble)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertRegex(done.stdout, r"Not all could be drawn \(exit code|goes on without pictures")
+            self.assertIn("What to try next", done.stdout)
+            self.assertEqual(len([call for call in self.calls() if call.startswith("tinygpt")]), 2)
+
+    def test_a_program_that_cannot_start_is_said_in_a_line(self):
+        self.write("lesson-08", "#!/no/such/shell\n", 0o755)
+        done = self.course("demo")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("Not all could be drawn (No such file or directory)", done.stdout)
+
+    def test_a_training_that_was_stopped_draws_nothing(self):
+        self.write("tinygpt", TINYGPT.replace("exit", '[ "$1" = data ] || exit'), 0o755)
+        self.course("demo", TINYGPT_CODE="130")
+        self.assertEqual(self.calls("lesson-08"), [])
 
     def test_a_failed_step_ends_it(self):
         done = self.course("demo", TINYGPT_CODE="2")

@@ -10,7 +10,7 @@ from sandbox import ROOT, Sandbox
 
 sys.path.insert(0, os.path.join(ROOT, "tools"))
 
-from course import stubs  # noqa: E402  (the path above must come first)
+from course import mine_table, stubs  # noqa: E402  (the path above must come first)
 
 LESSONS = ("00-first-steps", "04-bigram")
 
@@ -143,6 +143,18 @@ class Learn(Sandbox):
             kept = [name for name in os.listdir(os.path.join(self.clone, ".course")) if "broken" in name]
             self.assertEqual(len(kept), 1, text)
             os.remove(os.path.join(self.clone, ".course", kept[0]))
+
+    def test_parity_links_the_machine_only_where_all_of_it_is_right(self):
+        self.assertIn("parity", self.course("help").stdout)
+        self.assertEqual(self.course("parity", "--help").returncode, 0)
+        entries = {"gelu_forward": ["gelu_forward"]}
+        for functions, wanted in ((["gelu_forward"], "my_machine() { return {}; }"),
+                                  (["gpt_forward", "block_forward"], "my_machine() { return {}; }"),
+                                  (list(mine_table.MACHINE), "return {mine::gpt_forward, mine::gpt_backward};")):
+            text = "\n".join(mine_table.cpu_table(mine_table.Kernels(functions, [], []), entries))
+            self.assertIn(wanted, text)
+            self.assertEqual("ops.gelu_forward = mine::gelu_forward;" in text, "gelu_forward" in functions)
+            self.assertNotIn("ops.gpt_forward", text)
 
     def test_an_unknown_command_names_a_near_one(self):
         done = self.course("chek")

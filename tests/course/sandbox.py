@@ -22,7 +22,11 @@ esac""",
     mkdir -p "$4"; echo "CMAKE_HOME_DIRECTORY:INTERNAL=$PWD" > "$4/CMakeCache.txt"; touch "$4/build.ninja" ;;
   --build)
     if [ -n "$BROKEN" ]; then echo "kernel.cpp:1: error: expected ';'"; exit 1; fi
-    mkdir -p "$2/bin"; cp "$SANDBOX/tinygpt" "$2/bin/tinygpt" ;;
+    mkdir -p "$2/bin"; cp "$SANDBOX/tinygpt" "$2/bin/tinygpt"
+    case "$*" in *lesson-08*)
+      if [ -n "$BROKEN_LESSON" ]; then echo "demo.cpp:1: error: expected ';'"; exit 1; fi
+      cp "$SANDBOX/lesson-08" "$2/bin/lesson-08" ;;
+    esac ;;
 esac""",
     "ctest": """case "$*" in *--show-only*) cat "$SANDBOX/labels.json" 2>/dev/null; exit 0 ;; esac
 while [ $# -gt 0 ]; do
@@ -39,6 +43,11 @@ TINYGPT = """#!/bin/sh
 echo "tinygpt $*" >> "$SANDBOX/calls"
 echo "tinygpt says $1"
 exit ${TINYGPT_CODE:-0}
+"""
+LESSON = """#!/bin/sh
+echo "lesson-08 $*" >> "$SANDBOX/calls"
+echo "wrote lessons-out/demo-attention.svg"
+exit ${LESSON_CODE:-0}
 """
 ONE_PASSED = '<testsuite><testcase name="a" status="run"><system-out>fine</system-out></testcase></testsuite>'
 
@@ -61,6 +70,7 @@ class Sandbox(unittest.TestCase):
         for name, body in STUBS.items():
             self.stub(name, body)
         self.write("tinygpt", TINYGPT, 0o755)
+        self.write("lesson-08", LESSON, 0o755)
         self.write("results.xml", ONE_PASSED)
 
     def write(self, name, text, mode=0o644):

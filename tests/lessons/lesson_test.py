@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""A lesson's solutions pass their own graders, and its exercises, as they are given, compile and are not written yet.
+"""A lesson's solutions pass their own graders, kernels under ten orders of their threads; its exercises, as they are
+given, compile and are not written yet.
 
     tests/lessons/lesson_test.py BUILD_FOLDER LESSON
 """
@@ -46,7 +47,9 @@ def main(arguments):
         exercise = "%s/%s" % (lesson.name, file)
         tasks = [task for task in lesson.tasks if task.file == file]
         names = [task.id for task in tasks]
+        os.environ["TINYGPT_GRADING_ROUNDS"] = "10"
         problems += judge("solution", grading.grade_solution(plan, tools, exercise, names), tasks, lambda _: "passed")
+        del os.environ["TINYGPT_GRADING_ROUNDS"]
         stub = pristine_file(plan, exercise)
         problems += judge("exercise", grading.grade(plan, tools, exercise, names, stub, quiet=True, name="pristine"),
                           tasks, lambda task: "passed" if task.solved else "not implemented")

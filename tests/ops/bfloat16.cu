@@ -110,15 +110,17 @@ void norms(Results& r, const Ops<Real>& ops, const Memory& memory, int width) {
   Real *out = b.put<Real>(Floats(count)), *dx = b.put<Real>(random_floats(count, 5));
   float *mean = b.put<float>(Floats(N)), *rstd = b.put<float>(Floats(N));
   float *dw = b.put<float>(Floats(width)), *db = b.put<float>(Floats(width));
+  float* scratch = b.put<float>(
+      Floats(ops.layernorm_scratch_size(N, width) + ops.rmsnorm_scratch_size(N, width)));
   ops.layernorm_forward(out, mean, rstd, x, w, bias, N, width, 1e-5f);
   r.push_back({"layernorm_forward", b.get(out, count)});
   r.push_back({"layernorm_forward, rstd", b.get(rstd, N)});
-  ops.layernorm_backward(dx, dw, db, d, x, w, mean, rstd, nullptr, N, width);
+  ops.layernorm_backward(dx, dw, db, d, x, w, mean, rstd, scratch, N, width);
   r.push_back({"layernorm_backward, dx", b.get(dx, count)});
   r.push_back({"layernorm_backward, dweight", b.get(dw, width)});
   Real* dx_rms = b.put<Real>(random_floats(count, 6));
   ops.rmsnorm_forward(out, rstd, x, w, N, width, 1e-5f);
-  ops.rmsnorm_backward(dx_rms, dw, d, x, w, rstd, nullptr, N, width);
+  ops.rmsnorm_backward(dx_rms, dw, d, x, w, rstd, scratch, N, width);
   r.push_back({"rmsnorm_forward", b.get(out, count)});
   r.push_back({"rmsnorm_backward, dx", b.get(dx_rms, count)});
   if (ops.residual_layernorm_forward == nullptr) return;

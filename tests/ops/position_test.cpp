@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 
@@ -175,6 +176,50 @@ TEST_CASE("rope makes scores depend on the distance alone", "[rope][forward][les
     INFO(i.name << ", seed " << test_seed());
     CHECK(std::abs(score(7, 3) - score(504, 500)) < 1e-4);
     CHECK(std::abs(score(7, 3) - score(3, 7)) > 1e-3);
+  }
+}
+
+TEST_CASE("attention notices the order of its tokens by positions alone",
+          "[positions][rope][attention][lesson-09]") {
+  constexpr int T = 9, NH = 2, HS = 6, C = NH * HS;
+  const Values tokens = random_values(T * C, 1), weight_in = random_values(3 * C * C, 2, 0.3);
+  const Values places = random_values(T * C, 3);
+  const std::vector<int> order = {4, 0, 7, 1, 3, 8, 2, 5, 6};  // token order[t] stands at place t
+  Values shuffled;
+  for (const int token : order) {
+    for (int c = 0; c < C; ++c) shuffled.push_back(tokens[static_cast<std::size_t>(token * C + c)]);
+  }
+  for (const Implementation& i : implementations()) {
+    Sandbox s(i, "attention with positions");
+    const float* weight = s.input(weight_in);
+    float *sines = s.output(T * C), *cosine = s.output(T * HS / 2), *sine = s.output(T * HS / 2);
+    i.ops.sinusoidal_positions(sines, T, C, 10000.0f);
+    i.ops.rope_table(cosine, sine, T, HS, 10000.0f);
+    const auto attend = [&](const Values& in, const float* table, bool rotary) {
+      float *x = s.accumulator(in), *qkv = s.output(T * 3 * C), *out = s.output(T * C);
+      float* scratch = s.scratch(std::max(i.ops.linear_scratch_size(T, C, 3 * C),
+                                          i.ops.attention_scratch_size(1, T, NH, NH, HS)));
+      if (table != nullptr) i.ops.learned_positions_forward(x, x, table, 1, T, C, 0);
+      i.ops.linear_forward(qkv, x, weight, nullptr, scratch, T, C, 3 * C);
+      if (rotary) i.ops.rope_forward(qkv, cosine, sine, 1, T, 2 * NH, HS, 3 * C, 0);
+      i.ops.attention_forward(out, s.output(NH * T), qkv, scratch, 1, T, NH, NH, HS, false);
+      return s.values(out);
+    };
+    // The largest difference between what a token gets in the one order and in the other.
+    const auto difference = [&](const float* table, bool rotary) {
+      const Values before = attend(tokens, table, rotary), after = attend(shuffled, table, rotary);
+      double worst = 0;
+      for (std::size_t k = 0; k < after.size(); ++k) {
+        const auto was = static_cast<std::size_t>(order[k / C] * C) + k % C;
+        worst = std::max(worst, std::abs(before[was] - after[k]));
+      }
+      return worst;
+    };
+    INFO(i.name << ", seed " << test_seed());
+    CHECK(difference(nullptr, false) < 1e-5);
+    CHECK(difference(s.input(places), false) > 0.1);
+    CHECK(difference(sines, false) > 0.1);
+    CHECK(difference(nullptr, true) > 0.1);
   }
 }
 

@@ -164,26 +164,28 @@ void print_plan(const Session& s) {
 
 json describe(const Session& s) {
   const GptConfig& c = s.model.config;
-  return {{"event", "start"},
-          {"corpus", s.corpus.info.name},
-          {"corpus_tokens", s.corpus.train.size()},
-          {"device", s.options.kernels.device},
-          {"kernels", s.options.kernels.kernels},
-          {"threads", s.options.kernels.threads},
-          {"peak_gflops", std::round(s.peak_flops * 1e-9)},
-          {"parameters", parameter_ledger(c).total},
-          {"model",
-           {{"family", c.family == Family::gpt2 ? "gpt2" : "llama"},
-            {"vocab_size", c.vocab_size},
-            {"context", c.context_length},
-            {"layers", c.layers},
-            {"heads", c.heads},
-            {"kv_heads", c.kv_heads},
-            {"width", c.width},
-            {"hidden", c.hidden},
-            {"tied", c.tied_head},
-            {"dropout", c.dropout}}},
-          {"settings", settings_to_json(s.trainer.settings)}};
+  json line = {{"event", "start"},
+               {"corpus", s.corpus.info.name},
+               {"corpus_tokens", s.corpus.train.size()},
+               {"device", s.options.kernels.device},
+               {"kernels", s.options.kernels.kernels},
+               {"threads", s.options.kernels.threads},
+               {"peak_gflops", std::round(s.peak_flops * 1e-9)},
+               {"parameters", parameter_ledger(c).total},
+               {"model",
+                {{"family", c.family == Family::gpt2 ? "gpt2" : "llama"},
+                 {"vocab_size", c.vocab_size},
+                 {"context", c.context_length},
+                 {"layers", c.layers},
+                 {"heads", c.heads},
+                 {"kv_heads", c.kv_heads},
+                 {"width", c.width},
+                 {"hidden", c.hidden},
+                 {"tied", c.tied_head},
+                 {"dropout", c.dropout}}},
+               {"settings", settings_to_json(s.trainer.settings)}};
+  if (has_floor(s)) line["floor_nats_per_byte"] = *s.corpus.info.validation.floor_nats_per_byte;
+  return line;
 }
 
 json describe_step(const Session& s, const StepResult& result, bool validated) {

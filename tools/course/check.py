@@ -96,10 +96,30 @@ def check_file(plan, tools, exercise, tasks, state):
         return 0
     passed = [task for task in tasks if outcome.verdicts[task.id]["verdict"] == "passed"]
     profiles = solution_profiles(plan, tools, exercise, tasks) if cuda and passed else {}
+    on_gpu = gpu_verdicts(plan, tools, exercise, passed) if cuda and passed else {}
     for task in tasks:
-        show(task, outcome.verdicts[task.id], profiles.get(task.id))
-        progress.note_verdict(state, task, outcome.verdicts[task.id]["verdict"])
-    return len(passed)
+        verdict = on_gpu.get(task.id, outcome.verdicts[task.id])
+        if verdict["verdict"] == "passed":
+            show(task, outcome.verdicts[task.id], profiles.get(task.id))
+            if task.id in on_gpu:
+                say(INDENT + paint("It passes on the GPU, too.", "good"))
+        else:
+            show(task, verdict, None)
+        progress.note_verdict(state, task, verdict["verdict"])
+    return sum(on_gpu.get(task.id, outcome.verdicts[task.id])["verdict"] == "passed" for task in passed)
+
+
+def gpu_verdicts(plan, tools, exercise, tasks):
+    """Where there is a GPU: verdicts on it, by task, for what the emulator has passed."""
+    if not grading.gpu_is_there(plan):
+        return {}
+    outcome = grading.grade(plan, tools, exercise, [task.id for task in tasks], name="mine-gpu", world="gpu")
+    if outcome.compile_errors:
+        wrong = {"verdict": "wrong", "problem": "It does not compile for the GPU:\n" + outcome.compile_errors}
+        return {task.id: wrong for task in tasks}
+    return {name: verdict if verdict["verdict"] == "passed" else
+            dict(verdict, problem="On the GPU, after it passed in the emulator: " + verdict["problem"])
+            for name, verdict in outcome.verdicts.items()}
 
 
 def by_file(tasks):

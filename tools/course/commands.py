@@ -16,6 +16,7 @@ COMMANDS = (
     ("diff", "your code beside ours"),
     ("reset", "a task back to how it was at the start"),
     ("train", "train --mine: a GPT trained by your own kernels"),
+    ("parity", "your kernels against PyTorch's numbers: logits, loss, every gradient"),
     ("demo", "train a small GPT on this machine and read what it writes (about five minutes); demo 03: a lesson's"),
     ("test", "build everything and run every test"),
     ("doctor", "look at this machine and say what is missing"),
@@ -45,7 +46,7 @@ def where(root):
 
 def parser_for(command, description):
     parser = Parser(prog="./course " + command, description=description)
-    if command in ("demo", "test", "check", "watch", "train"):
+    if command in ("demo", "test", "check", "watch", "train", "parity"):
         parser.add_argument("--fetch", action="store_true",
                             help="download the sources of missing libraries instead of installing packages")
     return parser
@@ -130,9 +131,15 @@ def run_train(root, arguments, times):
     return mine.train(root, words, fetch, times)
 
 
+def run_parity(root, arguments, times):
+    parser = parser_for("parity", "Run models with your kernels, and with lesson 11's machine where it is written, and "
+                                  "compare logits, loss and gradients with PyTorch's.")
+    return mine.parity(root, parser.parse_args(arguments).fetch, times)
+
+
 RUNNERS = {"list": run_list, "check": run_check, "watch": run_watch, "hint": run_hint, "solution": run_solution,
-           "diff": run_diff, "reset": run_reset, "train": run_train, "demo": run_demo, "test": run_test,
-           "doctor": run_doctor}
+           "diff": run_diff, "reset": run_reset, "train": run_train, "parity": run_parity, "demo": run_demo,
+           "test": run_test, "doctor": run_doctor}
 
 
 def dispatch(root, arguments):

@@ -1,4 +1,5 @@
-"""`./course demo`: builds `tinygpt`, makes the stories, trains on them, and says what to try next."""
+"""`./course demo`: builds `tinygpt`, makes the stories, trains on them, draws two pictures, and says what to try
+next."""
 import os
 
 from course import build, lessons, setup
@@ -6,6 +7,7 @@ from course.terminal import Failure, heading, paint, run_visible, say
 
 DATA = os.path.join("data", "tinytales")
 MODEL = os.path.join("models", "demo")
+PICTURES = "lesson-08"  # the program that draws a model's heads and its loss curve
 
 
 def run_step(plan, words, times, stage):
@@ -28,6 +30,8 @@ def say_next(plan):
             ("bench", "how close the kernels come to this machine's limit"),
     ):
         say("  %s %s\n      %s" % (program, words, paint(what, "dim")))
+    say('  ./course demo 08 look --text "Tom was a happy boy."\n      %s'
+        % paint("who looks at whom in a sentence of yours", "dim"))
 
 
 def train_words(root, restart):
@@ -49,10 +53,38 @@ def train(plan, restart, times):
     return code
 
 
+def build_programs(plan, times):
+    """`tinygpt`, and the program that draws. Returns whether that one is there: a demo does not fail for a picture."""
+    build.prepare(plan, ("tinygpt",), times)
+    try:
+        with build.alone(plan.root), times.stage("build"):
+            build.compile_targets(plan, (PICTURES,))
+        return True
+    except Failure as failure:
+        say("The demo goes on without pictures: %s could not be built.\n%s" % (PICTURES, failure))
+        return False
+
+
+def draw_pictures(plan, times):
+    """Who looks at whom in the model, and its loss curve, as files. Returns False where Ctrl-C ended it."""
+    words = ["pictures", "--model", MODEL]
+    heading("3. Two pictures: who looks at whom in the model, and how its loss came down")
+    say(paint("$ %s %s" % (PICTURES, " ".join(words)), "dim"))
+    with times.stage("draw"):
+        try:
+            code, interrupted = run_visible([os.path.join(plan.folder, "bin", PICTURES)] + words, plan.root)
+        except OSError as error:
+            code, interrupted = error.strerror, False
+    if code != 0 and not interrupted:
+        say("Not all could be drawn (%s); the model itself is in %s."
+            % (code if isinstance(code, str) else "exit code %d" % code, MODEL))
+    return not interrupted
+
+
 def demo(root, fetch, restart, times):
     plan = build.make_plan(root, "default", fetch)
     heading("tinygpt: a GPT from nothing, on this machine")
-    build.prepare(plan, ("tinygpt",), times)
+    can_draw = build_programs(plan, times)
     heading("1. The text: short stories drawn from a grammar, so that the best possible loss is known")
     code = run_step(plan, ["data", "tinytales", "--out", DATA], times, "data")
     if code == 0:
@@ -65,9 +97,10 @@ def demo(root, fetch, restart, times):
     if code != 0:
         raise Failure("tinygpt ended with exit code %d; its message is above. ./course demo --restart begins again."
                       % code, code=1)
+    finished = not can_draw or draw_pictures(plan, times)
     say_next(plan)
     times.show()
-    return 0
+    return 0 if finished else 130
 
 
 def lesson_demo(root, name, words, times):

@@ -21,6 +21,13 @@ MAXIMUM_ERRORS = 3
 CHECKED = "checked"  # the world of .cu files in which kernels are graded
 
 
+def gpu_is_there(plan):
+    """Whether the build has kernels for a GPU and a driver answers."""
+    if build.cached_value(plan.folder, "CMAKE_CUDA_COMPILER") is None or shutil.which("nvidia-smi") is None:
+        return False
+    return subprocess.run(["nvidia-smi", "-L"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
+
+
 def course_folder(plan):
     return os.path.join(plan.folder, "course")
 
@@ -123,6 +130,7 @@ def compile_file(tools, exercise, source, output, options, tree, world=CHECKED):
         problem = problem or rewrite(plan, source, text)
         if problem:
             return problem
+        options = options + ["-fdebug-prefix-map=%s=%s" % (text, source)]  # what addr2line calls the file
     command = words + options + ["-Wno-unused", "-Wno-unused-parameter", "-fmax-errors=6", "-fdiagnostics-color=never",
                                  "-c", text, "-o", output]
     if "clang" in os.path.basename(words[0]):
@@ -132,8 +140,8 @@ def compile_file(tools, exercise, source, output, options, tree, world=CHECKED):
     return "" if done.returncode == 0 else trim_errors(done.stdout, source)
 
 
-def link_options(tools, exercise):
-    libraries = tools.libraries.get(exercise)
+def link_options(tools, exercise, world):
+    libraries = tools.libraries.get(("gpu:" if world == "gpu" else "") + exercise)
     if libraries is None:
         raise Failure("There is no grader for exercises/%s in this build." % exercise, code=1)
     if sys.platform != "darwin":  # the libraries need each other, in a circle that main() closes
@@ -144,14 +152,20 @@ def link_options(tools, exercise):
     return words + ["-ldl"]
 
 
-def link(tools, exercise, objects, program):
-    compiler = tools.compiler_words("solutions/" + exercise)[0]
-    command = [compiler] + fast_linker() + objects + ["-o", program] + link_options(tools, exercise)
+def link(tools, exercise, objects, program, world=CHECKED):
+    compiler = tools.compiler_words("solutions/" + exercise, world)[0]
+    options = link_options(tools, exercise, world)
+    if world == "gpu":  # nvcc links, and knows where its own libraries are
+        options = ["-Xcompiler=" + word if word.startswith("-f") or word == "-pthread" else
+                   "-Xlinker=" + word[4:] if word.startswith("-Wl,") else word for word in options]
+        command = [compiler] + objects + ["-o", program] + options
+    else:
+        command = [compiler] + fast_linker() + objects + ["-o", program] + options
     done = subprocess.run(command, cwd=tools.plan.root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                           universal_newlines=True)
     if done.returncode == 0:
         return ""
-    missing = sorted(set(re.findall(r"undefined reference to `([^']+)'", done.stdout)))
+    missing = sorted(set(re.findall(r"undefined reference to [`']([^']+)'", done.stdout)))
     if missing:
         return "The grader calls these, and the file does not define them (renamed, or other arguments?):\n  " \
             + "\n  ".join(missing[:6])
@@ -193,13 +207,14 @@ def run_grader(plan, program, tasks, profile=False, quiet=False):
 
 
 def grade(plan, tools, exercise, tasks, source=None, options=(), profile=False, quiet=False, name=None,
-          tree="exercises"):
-    """Grades a file (the exercise itself, where no other source is given) for these task ids."""
+          tree="exercises", world=CHECKED):
+    """Grades a file (the exercise itself, where no other source is given) for these task ids. world: where the kernels
+    of a .cu file run, checked in the emulator or on a gpu."""
     source = source or "exercises/" + exercise
     stem = os.path.join(course_folder(plan), name or "mine", exercise)
     obj, program = stem + ".o", stem + ".grade"
-    errors = compile_file(tools, exercise, source, obj, list(options), tree)
-    errors = errors or link(tools, exercise, [obj], program)
+    errors = compile_file(tools, exercise, source, obj, list(options), tree, world)
+    errors = errors or link(tools, exercise, [obj], program, world)
     if errors:
         return Outcome({}, errors)
     return Outcome(run_grader(plan, program, tasks, profile, quiet), "")
@@ -223,6 +238,8 @@ def prepare(root, fetch, times):
     except OSError:
         pass
     build.prepare(plan, ("graders",), times)
+    if gpu_is_there(plan):
+        build.prepare(plan, ("graders_gpu",), times)
     os.makedirs(course_folder(plan), exist_ok=True)
     with open(stamp, "w", encoding="utf-8") as file:
         file.write(mark)

@@ -1,12 +1,12 @@
-"""`./course train --mine`: a GPT trained with the learner's kernels, and the reference's where there are none yet."""
+"""`./course train --mine`: a GPT trained with the learner's kernels, and the reference's where there are none yet.
+`./course parity`: the same kernels, and lesson 11's machine where it is written, against PyTorch's numbers."""
 import os
-import shutil
 
 from course import build, grading, lessons, progress, stubs
-from course.mine_table import PLACES, Kernels, archive, table_entries
+from course.mine_table import MACHINE, PLACES, Kernels, archive, has_machine, table_entries
 from course.terminal import Failure, heading, paint, run_visible, say
 
-PROGRAM = "tinygpt-mine"
+PROGRAM, PARITY = "tinygpt-mine", "parity-mine"
 # What the learner's kernels are trained on where nothing else is asked for.
 DATA = os.path.join("data", "mine")
 CORPUS = ["data", "tinytales", "--stories", "4000", "--tokenizer", "char", "--out", DATA]
@@ -17,12 +17,6 @@ DEFAULT = ["--data", DATA, "--out", os.path.join("models", "mine"), "--config", 
 # The emulator is some hundred times slower than a GPU: enough to see the loss fall. The last word of an option counts.
 EMULATED = DEFAULT + ["--layers", "1", "--heads", "2", "--width", "32", "--hidden", "64", "--context", "32", "--batch",
                       "2", "--steps", "200", "--eval-every", "50", "--eval-tokens", "256", "--last-eval-tokens", "512"]
-
-
-def gpu_is_there(plan):
-    """Whether the build has kernels for a GPU and a driver answers."""
-    return build.cached_value(plan.folder, "CMAKE_CUDA_COMPILER") is not None \
-        and shutil.which("nvidia-smi") is not None
 
 
 def take_device(plan, words):
@@ -37,7 +31,7 @@ def take_device(plan, words):
         else:
             rest.append(word)
     if device == "auto":
-        device = "cuda" if gpu_is_there(plan) else "cpu"
+        device = "cuda" if grading.gpu_is_there(plan) else "cpu"
     if device not in PLACES:
         raise Failure("--device: there is no '%s'; there are: auto, %s" % (device, ", ".join(PLACES)))
     if device == "cuda" and build.cached_value(plan.folder, "CMAKE_CUDA_COMPILER") is None:
@@ -64,13 +58,19 @@ def grade_written(plan, tools, exercise, tasks, tree):
     return grading.grade_solution(plan, tools, exercise, ids, name="mine")
 
 
+def is_wanted(task, place, entries):
+    """Whether the task is an operator for this place, or part of lesson 11's machine, which calls them."""
+    of_machine = place.device == "cpu" and task.lesson == "11-gpt" and task.symbol in MACHINE
+    return task.device == place.tasks and (task.symbol in entries or of_machine) and not task.solved
+
+
 def judge(plan, tools, place, state, tree="exercises"):
     """Compiles and grades every file with operators for this place. Returns the kernels that are right, and remarks."""
     entries, _ = table_entries(plan.root, place)
     right, remarks = Kernels([], [], []), []
     groups = {}
     for task in lessons.all_tasks(lessons.load(plan.root)):
-        if task.device == place.tasks and task.symbol in entries and not task.solved:
+        if is_wanted(task, place, entries):
             groups.setdefault("%s/%s" % (task.lesson, task.file), []).append(task)
     for exercise, tasks in groups.items():
         written = [task for task in tasks if tree != "exercises" or stubs.is_written(plan.root, task)]
@@ -108,18 +108,20 @@ def headers_of(root, lesson, place, known):
 
 def whose(right, entries, place):
     """Which kernels are the learner's."""
-    yours = sorted(entry for function in right.functions for entry in entries[function])
+    yours = sorted(entry for function in right.functions for entry in entries.get(function, []))
     total = sum(len(names) for names in entries.values())
     kind = "kernels" if place.device == "cpu" else "CUDA kernels"
     say("%d of the %d %s that train a GPT are yours%s" % (len(yours), total, kind, ":" if yours else " so far."))
     if yours:
         say("  " + ", ".join(yours))
+    if has_machine(right):
+        say("The machine of lesson 11 is yours, too.")
     if len(yours) < total:
         say(paint("The others are the reference's: the clear ones from solutions/.", "dim"))
 
 
-def make_program(plan, tools, place, times, tree="exercises"):
-    """Builds tinygpt-mine with the kernels that are right. Returns them."""
+def make_programs(plan, tools, place, times, programs, tree="exercises"):
+    """Builds programs with the kernels that are right. Returns them."""
     state = progress.load(plan.root)
     heading("Your kernels")
     right, remarks = judge(plan, tools, place, state, tree)
@@ -133,14 +135,23 @@ def make_program(plan, tools, place, times, tree="exercises"):
         raise Failure("Write one first, such as %s: ./course says what is next.%s"
                       % (first, "" if place.device == "cpu" else " --device cpu trains with your C++ kernels."), code=1)
     archive(plan, tools, place, right)
-    build.prepare(plan, (PROGRAM, "tinygpt"), times)
+    build.prepare(plan, programs, times)
     return right
+
+
+def parity(root, fetch, times, tree="exercises"):
+    plan, tools = grading.prepare(root, fetch, times)
+    make_programs(plan, tools, PLACES["cpu"], times, (PARITY,), tree)
+    heading("Against PyTorch's numbers")
+    code, interrupted = run_visible([os.path.join(plan.folder, "bin", PARITY)], root)
+    times.show()
+    return 130 if interrupted else code
 
 
 def train(root, words, fetch, times, tree="exercises"):
     plan, tools = grading.prepare(root, fetch, times)
     place, words = take_device(plan, words)
-    right = make_program(plan, tools, place, times, tree)
+    right = make_programs(plan, tools, place, times, (PROGRAM, "tinygpt"), tree)
     if not words:
         words = EMULATED if place.device == "emulated" else DEFAULT
         if not os.path.exists(os.path.join(root, DATA)):
@@ -152,7 +163,7 @@ def train(root, words, fetch, times, tree="exercises"):
         code, interrupted = run_visible(command, root)
     if code == 0:
         entries, _ = table_entries(root, place)
-        count = sum(len(entries[function]) for function in right.functions)
+        count = sum(len(entries.get(function, [])) for function in right.functions)
         say("\nTrained with %d kernel%s of yours." % (count, "s" * (count != 1)))
     times.show()
     return 130 if interrupted else code

@@ -1,4 +1,4 @@
-"""The learner's kernels as one more table of operators, in the library that `tinygpt-mine` links."""
+"""The learner's kernels as one more table of operators, in the library that `tinygpt-mine` and `parity-mine` link."""
 import os
 import re
 import subprocess
@@ -16,6 +16,9 @@ PLACES = {
     "cuda": Place("cuda", "cuda", "gpu", "solutions/table.cu"),
 }
 
+# The functions of lesson 11's machine, in one file: it is the learner's when all of them are right.
+MACHINE = ("block_forward", "block_backward", "gpt_forward", "gpt_backward")
+
 # What a learner has that is right. functions: by name. objects: the object files they are in. headers: declare them.
 Kernels = namedtuple("Kernels", "functions objects headers")
 
@@ -32,12 +35,19 @@ def table_entries(root, place):
     return entries, templates
 
 
+def has_machine(kernels):
+    return all(name in kernels.functions for name in MACHINE)
+
+
 def cpu_table(kernels, entries):
-    lines = ['#include "solutions/table.h"', "", "namespace tinygpt::cli {", "",
-             "std::vector<MoreKernels> more_tables(const std::string& device) {",
-             '  if (device != "cpu") return {};', "  Ops<float> ops = ref::ops();"]
-    lines += ["  ops.%s = mine::%s;" % (entry, name) for name in kernels.functions for entry in entries[name]]
-    return lines + ['  return {{"mine", ops, {}}};', "}", "", "}  // namespace tinygpt::cli", ""]
+    lines = ['#include "solutions/table.h"', '#include "tests/interop/parity.h"', "", "namespace tinygpt {", "",
+             "Ops<float> my_kernels() {", "  Ops<float> ops = ref::ops();"]
+    lines += ["  ops.%s = mine::%s;" % (entry, name) for name in kernels.functions for entry in entries.get(name, [])]
+    machine = "mine::gpt_forward, mine::gpt_backward" if has_machine(kernels) else ""
+    return lines + ["  return ops;", "}", "", "MachinePasses my_machine() { return {%s}; }" % machine, "",
+                    "namespace cli {", "std::vector<MoreKernels> more_tables(const std::string& device) {",
+                    '  if (device != "cpu") return {};', '  return {{"mine", my_kernels(), {}}};', "}",
+                    "}  // namespace cli", "}  // namespace tinygpt", ""]
 
 
 def cuda_table(kernels, entries, templates, device):
@@ -56,7 +66,7 @@ def cuda_table(kernels, entries, templates, device):
 
 
 def write_table(path, kernels, entries, templates, device):
-    lines = ["// Written by ./course train --mine: the reference's table with the learner's kernels in it.",
+    lines = ["// Written by ./course: the reference's table with the learner's kernels in it.",
              '#include "tinygpt/cli/kernels.h"']
     lines += ['#include "%s"' % header for header in kernels.headers]
     if device == "cpu":

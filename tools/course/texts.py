@@ -239,7 +239,7 @@ def lesson_problems(root, lesson):
     if not WORDS[0] <= words <= WORDS[1]:
         yield "%s has %d words; %d to %d" % (path, words, *WORDS)
     figures = len(re.findall(r"!\[[^\]]+\]\(figures/[^)]+\.svg\)", text))
-    if figures < words // 200:
+    if figures < words // 150:
         yield "%s has %d figures for %d words: about one for every 150" % (path, figures, words)
     if re.search(r"\bsimply\b|\bjust\b", prose(text)):
         yield "%s says 'simply' or 'just'" % path

@@ -5,6 +5,7 @@
 #include "tests/lessons/grading/device.h"
 
 #include <cstdint>
+#include <cstdlib>
 
 #include "tinygpt/simt/check.h"
 #include "tinygpt/simt/memory.h"
@@ -13,15 +14,21 @@
 namespace tinygpt::lessons {
 namespace {
 
-const char* nudge_for(simt::Fault fault) {
-  switch (fault) {
+const char* nudge_for(const simt::Report& report) {
+  switch (report.fault) {
     case simt::Fault::race:
       return "Two threads touch the same value, at least one writes it, and nothing puts them in "
              "order. Within a block a __syncthreads() between write and read does; between blocks "
              "nothing does, so each value needs one owner, or an atomic.";
     case simt::Fault::out_of_bounds:
+      if (report.message.find("that the launch sized") != std::string::npos) {
+        return "An extern __shared__ array has as many bytes as the launch says, which "
+               "are the third number in <<<grid, block, bytes>>>. Where the size is a constant, "
+               "give it to the array itself.";
+      }
       return "Blocks come in whole numbers, so the last one has threads too many: they need a "
-             "guard (if (i < n)). Also compare the index with the array's shape.";
+             "guard (if (i < n)). Also compare the index with the array's shape: is the neighbour "
+             "at i + 1 read, too, or is the index of one array used for another?";
     case simt::Fault::misaligned:
       return "A vector load needs an address that is a multiple of its own size.";
     case simt::Fault::uninitialised:
@@ -33,9 +40,13 @@ const char* nudge_for(simt::Fault fault) {
              "nothing to do must not return, or skip it, before.";
     case simt::Fault::absent_lane:
     case simt::Fault::wrong_mask:
-      return "Every lane that the mask names must take part in the shuffle.";
+      return "Every lane that the mask names must take part in the shuffle, so all 32 of a warp "
+             "come to a warp_sum or warp_reduce together. A lane without work of its own does not "
+             "return before, nor leave the loop: it brings a value that changes nothing.";
     case simt::Fault::launch_shape:
-      return "Look at <<<grid, block>>>: at most 1,024 threads a block, and no dimension of 0.";
+      return "Look at <<<grid, block>>>, in this order: how many blocks, then how many threads in "
+             "each. At most 1,024 threads a block, and no dimension of 0. (A quotient of whole "
+             "numbers is rounded down; ceil_div rounds up.)";
     case simt::Fault::shared_size:
       return "A block has 48 KiB of shared memory.";
     case simt::Fault::host_pointer:
@@ -66,14 +77,20 @@ double sum_of(const std::function<void()>& work, std::uint64_t simt::LineProfile
 }  // namespace
 
 Memory device_memory() { return simt::emulated_memory(); }
-int rounds() { return 2; }
+
+int rounds() {
+  const char* asked =
+      std::getenv("TINYGPT_GRADING_ROUNDS");  // the solutions are seen in more orders
+  const int count = asked == nullptr ? 0 : std::atoi(asked);
+  return count > 0 ? count : 2;
+}
 
 std::optional<DeviceFault> watch(int round, const std::function<void()>& work) {
   simt::Checking checking(static_cast<std::uint64_t>(round) * 7919);
   const auto found = [&]() -> std::optional<DeviceFault> {
     if (checking.reports.empty()) return std::nullopt;
     const simt::Report& first = checking.reports.front();
-    return DeviceFault{simt::describe(first), nudge_for(first.fault)};
+    return DeviceFault{simt::describe(first), nudge_for(first)};
   };
   try {
     work();

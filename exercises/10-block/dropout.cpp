@@ -1,0 +1,44 @@
+#include "exercises/10-block/block.h"
+
+#include <cstdint>
+
+#include "tinygpt/core/error.h"
+#include "tinygpt/core/random.h"
+
+namespace tinygpt::mine {
+namespace {
+
+// Whether value i is kept. It depends on nothing but (seed, stream, i), so the backward pass asks
+// again and gets the same answer.
+bool is_kept(std::int64_t i, float p, std::uint64_t seed, std::uint64_t stream) {
+  const auto index = static_cast<std::uint64_t>(i);
+  const Philox4 bits = philox4x32(seed, index / 4, stream);  // four numbers from each counter
+  return uniform_from_bits(bits[index % 4]) >= p;
+}
+
+}  // namespace
+
+// out[i] = 0 where value i is dropped, x[i] / (1 - p) where it is kept
+//
+// out [n] is written, and may be x itself. x [n]. is_kept, above, says which values stay.
+void dropout_forward(float* out, const float* x, std::int64_t n, float p, std::uint64_t seed,
+                     std::uint64_t stream) {
+  check(p >= 0.0f && p < 1.0f, "dropout: p must be at least 0 and less than 1");
+  // your code: 10.dropout_forward
+  throw NotImplemented("10.dropout_forward");
+  // end of your code
+}
+
+// Differentiates out[i] = kept ? x[i] / (1 - p) : 0, with the mask of the forward pass:
+//   dx[i] += kept ? dout[i] / (1 - p) : 0
+//
+// dx [n] accumulates. If it is dout itself, the value is replaced instead: nothing is added.
+void dropout_backward(float* dx, const float* dout, std::int64_t n, float p, std::uint64_t seed,
+                      std::uint64_t stream) {
+  check(p >= 0.0f && p < 1.0f, "dropout: p must be at least 0 and less than 1");
+  // your code: 10.dropout_backward
+  throw NotImplemented("10.dropout_backward");
+  // end of your code
+}
+
+}  // namespace tinygpt::mine
