@@ -333,6 +333,7 @@ void examine(Exam& exam) {
                                                 {48, 4, 4}, {64, 7, 1}, {80, 1, 11}};
   for (const Setting& setting : std::vector<Setting>{{few, 48, 1, 0, 0},
                                                      {few, 48, 3, 0, 0},
+                                                     {few, 48, 3, 1.5f, 0},
                                                      {few, 48, 1, 1.5f, 0},
                                                      {all, 96, 1, 0, 0.5f},
                                                      {few, 48, 1, 0, 0.5f},
