@@ -16,6 +16,11 @@ DeviceBuffer zeros(const Memory& memory, std::int64_t bytes);
 
 inline float* floats(const DeviceBuffer& buffer) { return static_cast<float*>(buffer.data()); }
 
+template <class Real>
+Real* values(const DeviceBuffer& buffer) {
+  return static_cast<Real*>(buffer.data());
+}
+
 // Waits for the device, by a copy of four bytes. On the host, whose calls return when they are
 // done, it costs nothing worth knowing.
 std::function<void()> waiting(const Memory& memory);

@@ -8,9 +8,12 @@
 
 namespace tinygpt::bench {
 
-void bench_generate(Report& report, const Settings& settings, const Ops<float>& ops) {
+namespace {
+
+template <class Real>
+void bench_generate(Report& report, const Settings& settings, const Ops<Real>& ops) {
   const GptConfig& c = settings.config;
-  Gpt<float> model = make_gpt(c, ops, settings.memory, Purpose::inference, 1, c.context_length);
+  Gpt<Real> model = make_gpt(c, ops, settings.memory, Purpose::inference, 1, c.context_length);
   init_parameters(model, 1);
   const std::vector<int> prompt(static_cast<std::size_t>(std::clamp(settings.time / 2, 1, 16)), 1);
   const GenerateSettings how{.sampling = {.temperature = 1},
@@ -18,13 +21,19 @@ void bench_generate(Report& report, const Settings& settings, const Ops<float>& 
   const std::vector<Candidate> candidates = {{"tinygpt", [&] { generate(model, prompt, how); }}};
   const Timing time =
       time_in_turn(candidates, settings.rounds, settings.min_seconds, waiting(settings.memory))[0];
-  report.rows.push_back({"generation",
+  report.rows.push_back({section(settings, "generation"),
                          fmt::format("{:.1f}M parameters, {} tokens after {}",
                                      static_cast<double>(parameter_ledger(c).total) * 1e-6,
                                      how.max_tokens, prompt.size()),
                          "tokens/s",
                          0,
                          {speed("tinygpt", time, how.max_tokens)}});
+}
+
+}  // namespace
+
+void bench_generate(Report& report, const Settings& settings) {
+  in_type(settings, [&](const auto& ops, const auto&) { bench_generate(report, settings, ops); });
 }
 
 }  // namespace tinygpt::bench

@@ -25,13 +25,12 @@ struct Layer {
   DeviceBuffer x, weight, dout, out, dx, dweight, scratch;
 };
 
-Layer make_layer(const char* name, int N, int C, int OC, bool bf16, const Settings& s,
-                 const Ops<float>& ops) {
+Layer make_layer(const char* name, int N, int C, int OC, bool bf16, const Settings& s) {
   const std::int64_t inputs = std::int64_t{N} * C, outputs = std::int64_t{N} * OC;
   const std::int64_t weights = std::int64_t{OC} * C;
   const auto random = bf16 ? random_bf16 : random_floats;
   const std::int64_t size = bf16 ? 2 : 4;
-  const std::int64_t scratch = bf16 ? 0 : ops.linear_scratch_size(N, C, OC) * 4;
+  const std::int64_t scratch = bf16 ? 0 : s.ops.linear_scratch_size(N, C, OC) * 4;
   return {name,
           N,
           C,
@@ -80,10 +79,9 @@ void add_products(Passes& passes, const Layer& l, const Products& p) {
       {p.who, [&] { p.dweight(floats(l.dweight), l.dout.data(), l.x.data(), l.N, l.C, l.OC); }});
 }
 
-void bench_layer(Report& report, const Settings& settings, const Ops<float>& ops,
-                 const Layer& layer) {
+void bench_layer(Report& report, const Settings& settings, const Layer& layer) {
   Passes passes;
-  if (!layer.bf16) add_ours(passes, layer, ops);
+  if (!layer.bf16) add_ours(passes, layer, settings.ops);
   if (settings.on_host()) add_eigen(passes, layer);
   for (const Products& products : settings.products) {
     if (products.bf16 == layer.bf16) add_products(passes, layer, products);
@@ -106,14 +104,15 @@ void bench_layer(Report& report, const Settings& settings, const Ops<float>& ops
 
 }  // namespace
 
-void bench_matmul(Report& report, const Settings& settings, const Ops<float>& ops) {
+void bench_matmul(Report& report, const Settings& settings) {
   Eigen::setNbThreads(settings.threads);
   const GptConfig& c = settings.config;
   const int N = settings.batch * settings.time;
   for (const bool bf16 : {false, true}) {
-    if (bf16 && settings.on_host()) continue;
+    if (bf16 ? settings.on_host() : settings.bf16) continue;
     const auto run = [&](const char* name, int C, int OC) {
-      bench_layer(report, settings, ops, make_layer(name, N, C, OC, bf16, settings, ops));
+      const Layer layer = make_layer(name, N, C, OC, bf16, settings);
+      bench_layer(report, settings, layer);
     };
     run("qkv", c.width, c.qkv_width());
     run("proj", c.width, c.width);

@@ -1,8 +1,11 @@
 #include <fmt/format.h>
+#include <stdlib.h>
 
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <system_error>
 
 #include "bench/device.h"
 #include "bench/kernels.h"
@@ -10,53 +13,60 @@
 #include "tinygpt/core/error.h"
 #include "tinygpt/core/random.h"
 #include "tinygpt/model/gpt.h"
+#include "tinygpt/text/token_file.h"
+#include "tinygpt/train/trainer.h"
 
 namespace tinygpt::bench {
 namespace {
 
-// A model and everything that one step of training needs, as the trainer does it.
+// Random tokens, in a file that is mapped and then removed: a trainer reads from files.
+TokenFile random_tokens(int vocabulary, int count) {
+  Random random{2};
+  std::vector<int> ids(static_cast<std::size_t>(count));
+  for (int& id : ids) {
+    id = static_cast<int>(random.below(static_cast<std::uint64_t>(vocabulary)));
+  }
+  std::string folder = (std::filesystem::temp_directory_path() / "tinygpt-bench-XXXXXX").string();
+  check(::mkdtemp(folder.data()) != nullptr,
+        [&] { return fmt::format("{}: the folder cannot be made", folder); });
+  const std::filesystem::path path = std::filesystem::path(folder) / "tokens.npy";
+  write_token_file(path, ids, vocabulary);
+  TokenFile file(path, vocabulary);
+  std::error_code ignored;
+  std::filesystem::remove_all(folder, ignored);
+  return file;
+}
+
+TrainSettings step_settings(const Settings& s) {
+  TrainSettings settings;
+  settings.batch = s.batch;
+  settings.time = s.time;
+  settings.steps = 1'000'000;  // more than are taken
+  settings.warmup = 0;
+  settings.lr = 1e-4f;
+  settings.min_lr = 1e-5f;
+  settings.dtype = s.bf16 ? "bf16" : "float";
+  return settings;
+}
+
+// A model, and the trainer whose step is measured: what `tinygpt train` does, with the one copy to
+// the host that it waits for. In bf16 the model has the master weights alone.
 struct Step {
-  Step(const Settings& s, const Ops<float>& ops)
-      : B(s.batch),
-        T(s.time),
-        model(make_gpt(s.config, ops, s.memory, Purpose::training, B, T)),
-        m(zeros(s.memory, model.layout.total * std::int64_t{sizeof(float)})),
-        v(zeros(s.memory, model.layout.total * std::int64_t{sizeof(float)})),
-        scratch(s.memory, (kNorm + ops.gradient_norm_scratch_size(model.layout.total)) *
-                              std::int64_t{sizeof(float)}) {
+  explicit Step(const Settings& s)
+      : data(random_tokens(s.config.vocab_size, 1 << 16 | s.time)),
+        rounded(s.bf16
+                    ? make_gpt(s.config, s.bf16_ops, s.memory, Purpose::training, s.batch, s.time)
+                    : Gpt<Bfloat16>{}),
+        model(s.bf16 ? make_gpt(s.config, s.ops, s.memory, Purpose::inference, 1, 1)
+                     : make_gpt(s.config, s.ops, s.memory, Purpose::training, s.batch, s.time)),
+        trainer(make_trainer(model, step_settings(s), s.bf16 ? &rounded : nullptr)) {
     init_parameters(model, 1);
-    Random random{2};
-    for (int i = 0; i < B * T; ++i) {
-      tokens.push_back(
-          static_cast<int>(random.below(static_cast<std::uint64_t>(s.config.vocab_size))));
-      targets.push_back(
-          static_cast<int>(random.below(static_cast<std::uint64_t>(s.config.vocab_size))));
-    }
   }
-  void run() {
-    zero_gradients(model);
-    loss = forward(model, tokens, targets, B, T);
-    backward(model);
-    const std::int64_t n = model.layout.total;
-    float* norm = floats(scratch);
-    model.ops.gradient_norm(norm, model.grads(), norm + kNorm, n);
-    model.ops.clip_gradients(model.grads(), norm, n, 1.0f);
-    AdamwSettings settings;
-    settings.lr = 1e-4f;
-    settings.step = ++steps;
-    for (const Parameter& p : model.layout.parameters) {
-      settings.weight_decay = p.decay ? 0.1f : 0.0f;
-      model.ops.adamw_step(model.params() + p.offset, nullptr, floats(m) + p.offset,
-                           floats(v) + p.offset, model.grads() + p.offset, p.size(), settings);
-    }
-  }
-  static constexpr int kNorm = 16;  // the norm, and the rest of its cache line
-  int B, T;
+  void run() { train_step(trainer, data); }
+  TokenFile data;
+  Gpt<Bfloat16> rounded;
   Gpt<float> model;
-  DeviceBuffer m, v, scratch;
-  std::vector<int> tokens, targets;
-  int steps = 0;
-  float loss = 0;
+  Trainer trainer;
 };
 
 // PyTorch's twin, an optional peer.
@@ -81,8 +91,8 @@ struct Twin {
   std::unique_ptr<Peer> peer;
 };
 
-// Plain PyTorch; on a GPU its best, too. GPT-2's shape is what the twin speaks. One that cannot run
-// (no GPU that it knows, too little memory) is said and left out.
+// Plain PyTorch; in bf16 its best, compiled. GPT-2's shape is what the twin speaks. One that cannot
+// run (no GPU that it knows, too little memory) is said and left out.
 std::vector<Twin> start_twins(const Settings& s) {
   std::vector<Twin> twins;
   if (s.python.empty() || s.config.family != Family::gpt2 || s.device == "emulated") return twins;
@@ -90,10 +100,10 @@ std::vector<Twin> start_twins(const Settings& s) {
     std::string name;
     std::vector<std::string> options;
   };
-  std::vector<Way> ways = {{"PyTorch", {"--device", s.on_host() ? "cpu" : "cuda"}}};
-  if (!s.on_host()) {
-    ways.push_back({"compiled, bf16", {"--device", "cuda", "--dtype", "bf16", "--compile"}});
-  }
+  const std::string device = s.on_host() ? "cpu" : "cuda";
+  std::vector<Way> ways;
+  if (!s.bf16) ways.push_back({"PyTorch", {"--device", device}});
+  else ways.push_back({"compiled", {"--device", device, "--dtype", "bf16", "--compile"}});
   for (const auto& [name, options] : ways) {
     std::unique_ptr<Peer> peer = start_twin(s, options);
     try {
@@ -109,8 +119,8 @@ std::vector<Twin> start_twins(const Settings& s) {
 
 }  // namespace
 
-void bench_step(Report& report, const Settings& settings, const Ops<float>& ops) {
-  Step step(settings, ops);
+void bench_step(Report& report, const Settings& settings) {
+  Step step(settings);
   const std::vector<Twin> twins = start_twins(settings);
   std::vector<Candidate> candidates = {{"tinygpt", [&] { step.run(); }}};
   for (const Twin& twin : twins) {
@@ -123,7 +133,7 @@ void bench_step(Report& report, const Settings& settings, const Ops<float>& ops)
       time_in_turn(candidates, settings.rounds, settings.min_seconds, waiting(settings.memory));
   const double tokens = static_cast<double>(settings.batch) * settings.time;
   const double flops = flop_ledger(settings.config, settings.time).step;
-  Row row{"training step",
+  Row row{section(settings, "training step"),
           fmt::format("{:.1f}M parameters, B={} T={}",
                       static_cast<double>(parameter_ledger(settings.config).total) * 1e-6,
                       settings.batch, settings.time),

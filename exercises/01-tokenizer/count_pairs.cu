@@ -35,7 +35,9 @@ void count_pairs(int* counts, const int* tokens, std::int64_t n, int V) {
 }
 
 // The same. The block counts into a table of its own first, in shared memory, where additions that
-// meet cost little; at the end it adds each counter to the one in global memory, once.
+// meet cost little; at the end it adds each counter to the one in global memory, once. A small
+// grid: each thread comes round, so that a block counts many more places than its table has
+// counters.
 __global__ void count_pairs_shared_kernel(int* counts, const int* tokens, std::int64_t n, int V) {
   // your code on the device: 01.count_pairs_shared_cuda
   // end of your code

@@ -39,9 +39,10 @@ void rope_table(float* cosine, float* sine, int T, int HS, float base) {
 // Turns each pair (x[i], x[i + HS/2]) of the first `heads` heads of every row by `direction` times
 // its angle: cosine[p, i] and sine[p, i] with p = start + t, as in rope.cpp.
 //
-// One thread for each of the B * T * heads * HS / 2 pairs, which reads both values before it writes
-// either. Neighbouring threads have neighbouring i: a warp reads two pieces of memory, one in each
-// half of the head. to_float reads any Real as float, store(to, value) writes it.
+// One thread for each of the B * T * heads * HS / 2 pairs, in a grid-stride loop. It reads both
+// values before it writes either. Neighbouring threads have neighbouring i: a warp reads two pieces
+// of memory, one in each half of the head. to_float reads any Real as float, store(to, value)
+// writes it.
 template <class Real>
 __global__ void rotate_kernel(Real* x, const float* cosine, const float* sine, std::int64_t pairs,
                               int T, int heads, int HS, int stride, int start, float direction) {

@@ -38,14 +38,14 @@ def grid_figure(folder):
 
 def worlds_figure(folder):
     d = Drawing(640, 150, "One source file, compiled for three worlds")
-    d.box(16, 52, 150, 46, "first_steps.cu", "fill", size=14, mono=True)
+    d.box(10, 52, 140, 46, "first_steps.cu", "fill", size=14, mono=True)
     for i, (name, what) in enumerate((("nvcc", "runs on your GPU, if you have one"),
                                       ("emulator, run", "runs on the CPU, as fast as it can"),
                                       ("emulator, check", "runs on the CPU, every access watched"))):
         y = 8 + 48 * i
-        d.arrow(168, 75, 226, y + 20)
-        d.box(230, y, 140, 38, name, "green" if i == 2 else "soft", size=13, bold=True)
-        d.text(382, y + 24, what, 13, "dim")
+        d.arrow(152, 75, 202, y + 20)
+        d.box(206, y, 140, 38, name, "green" if i == 2 else "soft", size=13, bold=True)
+        d.text(358, y + 24, what, 13, "dim")
     d.save(folder, "worlds")
 
 

@@ -33,7 +33,7 @@ OUT = product(P, V)
 def mix_figure(folder):
     d = Drawing(640, 214, "A weighted sum: each output row is a mix of all input rows, by one row of weights")
     d.text(186, 22, "the plain mean", 13, "dim", "middle")
-    for row, weights, x in ((0, [0.25] * 4, 90), (1, [0.1, 0.0, 0.7, 0.2], 400)):
+    for row, weights, x in ((0, [0.25] * 4, 90), (1, [0.7, 0.0, 0.1, 0.2], 400)):
         d.matrix(x, 52, [weights], 48, 30, "", [], WORDS, [["fill" if w > 0.2 else "soft" for w in weights]],
                  form="%.2f")
         mixed = product([weights], V)[0]

@@ -72,7 +72,8 @@ def waves_figure(folder):
     for t in (0, 16, 32, 48, 63):
         d.text(left - 6, top + (t + 0.5) * height + 4, str(t), 12, "dim", "end")
     d.text(8, 18, "place", 12, "dim")
-    d.text(left + columns * cell / 2, top + places * height + 18, "32 columns, in pairs", 12, "dim", "middle")
+    d.text(left + columns * cell / 2, top + places * height + 18, "32 columns, in pairs: blue is 1, orange is -1",
+           12, "dim", "middle")
     for k, (i, colour) in enumerate(((0, "accent"), (2, "second"), (4, "third"), (6, "fourth"))):
         y = 60 + 54 * k
         d.line(370, y, 642, y, "soft")
@@ -225,8 +226,9 @@ def vectors_figure(folder):
         d.text(left + place / 128 * side + 6, top + side + 16, str(place), 12, "dim", "middle")
     d.text(8, 18, "place", 12, "dim")
     x = left + side + 24
-    for k, (words, colour) in enumerate((("trained: places 0 to 63", "ink"), ("neighbours have become alike,", "dim"),
-                                         ("far places have not", "dim"))):
+    for k, (words, colour) in enumerate((("trained: places 0 to 63", "ink"),
+                                         ("neighbours have become alike (blue),", "dim"),
+                                         ("places far apart opposite (orange)", "dim"))):
         d.text(x, 90 + 20 * k, words, 14, colour, bold=k == 0)
     for k, (words, colour) in enumerate((("never trained: 64 to 127", "ink"), ("as random as on the first day:", "dim"),
                                          ("each is like itself alone", "dim"))):

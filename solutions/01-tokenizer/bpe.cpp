@@ -78,7 +78,8 @@ std::vector<int> bpe_encode(const Bpe& bpe, std::string_view text) {
   // end of your code
 }
 
-// The bytes that the tokens stand for. Throws Error on a token that is not in the vocabulary.
+// The bytes that the tokens stand for. Throws Error on a token that is not in the vocabulary: see
+// check(condition, message).
 std::string bpe_decode(const Bpe& bpe, std::span<const int> tokens) {
   // your code: 01.bpe_decode
   std::vector<std::string> texts;

@@ -17,7 +17,8 @@ namespace tinygpt::ref {
 // and each vector moves by -lr times its gradient, all gradients taken before any vector moves.
 //
 // in, out   [V, C]  in and out: the vectors of words as centers, and as neighbours
-// negatives [K]     may repeat; one that is `context` itself is skipped, in the loss too
+// negatives [K]     one that is `context` itself is skipped, in the loss too; all others count: one
+//                   that is `center`, too, and one that repeats as often as it does
 // Returns the loss before the step.
 float skipgram_step(float* in, float* out, int center, int context, const int* negatives, int K,
                     int C, float lr);

@@ -8,7 +8,7 @@ namespace {
 template <bool Repaired>
 __global__ void missing_barrier_kernel(float* out, const float* x) {
   __shared__ float line[64];
-  line[threadIdx.x] = x[threadIdx.x];
+  line[threadIdx.x] = x[threadIdx.x];  // partner of: missing barrier
   if (Repaired) __syncthreads();
   out[threadIdx.x] = line[threadIdx.x / 2];  // planted: missing barrier
 }
@@ -27,7 +27,7 @@ __global__ void missing_second_barrier_kernel(float* out, const float* x, int ti
   __shared__ float tile[32];
   float sum = 0;
   for (int t = 0; t < tiles; ++t) {
-    tile[threadIdx.x] = x[t * 32 + threadIdx.x];
+    tile[threadIdx.x] = x[t * 32 + threadIdx.x];  // partner of: missing second barrier
     __syncthreads();
     for (int i = 0; i < 32; ++i) sum += tile[i];  // planted: missing second barrier
     if (Repaired) __syncthreads();
@@ -51,7 +51,7 @@ __global__ void shift_in_place_kernel(float* x) {
   line[threadIdx.x] = x[threadIdx.x];
   if (threadIdx.x == 0) line[64] = 0;
   __syncthreads();
-  const float next = line[threadIdx.x + 1];
+  const float next = line[threadIdx.x + 1];  // partner of: shift in place
   if (Repaired) __syncthreads();
   line[threadIdx.x] = next;  // planted: shift in place
   __syncthreads();
@@ -88,7 +88,7 @@ __global__ void two_barriers_kernel(float* out, bool repaired) {
   if (repaired) {
     __syncthreads();
   } else if (threadIdx.x % 2 == 0) {
-    __syncthreads();
+    __syncthreads();  // partner of: two barriers for one
   } else {
     __syncthreads();  // planted: two barriers for one
   }

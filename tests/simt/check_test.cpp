@@ -2,6 +2,8 @@
 #define test_cuda test_cuda_checked
 #include "tinygpt/simt/check.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstdint>
 #include <fstream>
@@ -25,18 +27,25 @@ struct Expected {
   bool host = false;       // found outside of any kernel
 };
 
-// The line of the file that carries "planted: <name>".
-int planted_line(const std::string& file, const std::string& name) {
+// The line of the file that ends with the mark, or 0.
+int marked_line(const std::string& file, const std::string& mark) {
   std::ifstream source(std::string(TINYGPT_SOURCE_DIR) + "/tests/simt/" + file);
   std::string line;
   for (int number = 1; std::getline(source, line); ++number) {
-    const std::string mark = "planted: " + name;
-    if (line.size() >= mark.size() &&
-        line.compare(line.size() - mark.size(), mark.size(), mark) == 0) {
-      return number;
-    }
+    if (line.ends_with(mark)) return number;
   }
   return 0;
+}
+
+// The faulty line, and the one of the other side where that is another line: a race's other access,
+// the other barrier.
+struct Lines {
+  int planted, partner;
+};
+
+Lines lines_of(const std::string& file, const std::string& name) {
+  return {marked_line(file, fmt::format("// planted: {}", name)),
+          marked_line(file, fmt::format("// partner of: {}", name))};
 }
 
 std::string all_of(const std::vector<Report>& reports) {
@@ -47,16 +56,21 @@ std::string all_of(const std::vector<Report>& reports) {
 
 std::string file_name(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 
-// Either side of a race may come second.
-bool is_at(const Report& report, const std::string& file, int line) {
-  return (file_name(report.at.file) == file && report.at.line == line) ||
-         (report.has_other && file_name(report.other.file) == file && report.other.line == line);
+bool is_one_of(const Place& place, const std::string& file, const Lines& lines) {
+  return file_name(place.file) == file &&
+         (place.line == lines.planted || (place.line == lines.partner && lines.partner > 0));
+}
+
+// Nowhere else than where the fault was planted. Either side of a race may come second.
+bool is_there(const Report& report, const std::string& file, const Lines& lines) {
+  return is_one_of(report.at, file, lines) &&
+         (!report.has_other || is_one_of(report.other, file, lines));
 }
 
 void check_planted(const Planted& planted, const std::string& file, const Expected& expected) {
   INFO(planted.name);
-  const int line = planted_line(file, planted.name);
-  REQUIRE(line > 0);
+  const Lines lines = lines_of(file, planted.name);
+  REQUIRE(lines.planted > 0);
   {
     Checking checking;
     planted.run(false);
@@ -67,18 +81,21 @@ void check_planted(const Planted& planted, const std::string& file, const Expect
     REQUIRE(found != checking.reports.end());
     const Report& report = *found;
     CHECK(file_name(report.at.file) == file);
-    CHECK(report.at.line == line);
+    CHECK(report.at.line == lines.planted);
     CHECK(report.at.block.x == expected.block);
     CHECK(report.at.thread.x == expected.thread);
     CHECK(report.kernel.empty() == expected.host);
   }
-  for (std::uint64_t seed = 1; seed <= 10; ++seed) {
+  for (std::uint64_t seed = 0; seed <= 10; ++seed) {
     Checking checking(seed);
     planted.run(false);
     INFO("seed " << seed << "\n" << all_of(checking.reports));
-    CHECK(std::any_of(checking.reports.begin(), checking.reports.end(), [&](const Report& report) {
-      return report.fault == expected.fault && is_at(report, file, line);
-    }));
+    const auto& all = checking.reports;
+    CHECK(std::any_of(all.begin(), all.end(),
+                      [&](const Report& report) { return report.fault == expected.fault; }));
+    // And nothing else. (A launch that is refused and then not checked is two faults at one line.)
+    CHECK(std::all_of(all.begin(), all.end(),
+                      [&](const Report& report) { return is_there(report, file, lines); }));
   }
   for (std::uint64_t seed = 0; seed <= 10; ++seed) {
     Checking checking(seed);
@@ -137,4 +154,20 @@ TEST_CASE("faults of launches and of the host are found at their line", "[simt][
       {Fault::uninitialised, 0, 0, true},
   };
   check_all(test_cuda::kHostFaults, "host_faults.cu", expected);
+}
+
+TEST_CASE("a report says in one line what, where, which thread and against whom", "[simt][check]") {
+  const Lines lines = lines_of("barrier_faults.cu", "missing barrier");
+  Checking checking;
+  test_cuda::kBarrierFaults[0].run(false);
+  REQUIRE_FALSE(checking.reports.empty());
+  const std::string text = describe(checking.reports.front());
+  INFO(text);
+  const std::string file = "tests/simt/barrier_faults.cu";
+  CHECK_THAT(text, ContainsSubstring(fmt::format("{}:{}: race: ", file, lines.planted)));
+  CHECK_THAT(text, ContainsSubstring("(kernel missing_barrier_kernel<false>, block (0, 0, 0), "
+                                     "thread (1, 0, 0))"));
+  CHECK(
+      text.ends_with(fmt::format("{}:{}, block (0, 0, 0), thread (0, 0, 0)", file, lines.partner)));
+  CHECK(text.find('\n') == std::string::npos);
 }

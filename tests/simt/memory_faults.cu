@@ -38,7 +38,7 @@ void histogram_plain(bool repaired) {
 __global__ void mixed_atomic_kernel(int* count, int* out, bool repaired) {
   atomicAdd(count, 1);  // planted: atomic counter that others read
   if (repaired) __syncthreads();
-  out[threadIdx.x] = *count;
+  out[threadIdx.x] = *count;  // partner of: atomic counter that others read
 }
 
 void mixed_atomic(bool repaired) {

@@ -12,6 +12,7 @@
 #include "tests/support/catch.h"
 #include "tinygpt/simt/check.h"
 #include "tinygpt/simt/host/bfloat16.h"
+#include "tinygpt/simt/host/runtime.h"
 
 // The same functions once more, in the namespace of check mode.
 #if defined(TINYGPT_TEST_CHECKED)
@@ -140,5 +141,27 @@ TEST_CASE("a copy that nobody waits for is a race" TEST_MODE, "[simt][tensor_cor
         });
     CHECK(race);
   }
+}
+#endif
+
+#if !defined(TINYGPT_TEST_GPU)
+// Hidden: run with TINYGPT_EMULATED_CAPABILITY=7.5, for which the emulated device is asked once.
+TEST_CASE("a device of compute capability 7.5 refuses what came with 8.0" TEST_MODE,
+          "[.][turing]") {
+  cudaDeviceProp properties;
+  REQUIRE(cudaGetDeviceProperties(&properties, 0) == cudaSuccess);
+  REQUIRE(properties.major == 7);
+  CHECK(properties.minor == 5);
+  CHECK(properties.sharedMemPerBlockOptin == 64 << 10);
+  DeviceBuffer<std::uint16_t> half(std::vector<std::uint16_t>(256, 0));
+  DeviceBuffer<float> x(std::vector<float>(512, 0.0f)), out(128);
+  CHECK_THROWS_WITH(test_cuda::multiply_bf16(out.data(), half.data(), half.data(), x.data(), false),
+                    ContainsSubstring("missing instruction") && ContainsSubstring("8.0"));
+  CHECK_THROWS_WITH(test_cuda::multiply_tf32(out.data(), x.data(), x.data(), x.data()),
+                    ContainsSubstring("missing instruction"));
+#if defined(TINYGPT_TEST_CHECKED)
+  CHECK_THROWS_WITH(test_cuda::copy_widths(out.data(), x.data(), 128),
+                    ContainsSubstring("cp.async needs compute capability 8.0"));
+#endif
 }
 #endif

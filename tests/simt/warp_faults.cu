@@ -68,7 +68,7 @@ template <bool Repaired>
 __global__ void missing_syncwarp_kernel(int* out) {
   __shared__ int line[64];
   const int lane = threadIdx.x % 32, first = threadIdx.x - lane;
-  line[threadIdx.x] = lane;
+  line[threadIdx.x] = lane;  // partner of: missing __syncwarp
   if (Repaired) __syncwarp();
   out[threadIdx.x] = line[first + (lane == 0 ? 0 : lane - 1)];  // planted: missing __syncwarp
 }

@@ -170,6 +170,12 @@ class Rehearsal(Folder):
                          {"build": "skipped", "tests": "emulated", "compute-sanitizer": "skipped",
                           "training": "emulated", "benchmarks": "emulated"})
         self.assertNotIn('"gpu"', json.dumps(report))
+        part = {part["title"]: part for part in report["parts"]}
+        sections = [row["section"] for run in part["benchmarks"]["data"]["runs"] for row in run["bench"]["rows"]]
+        for section in ("training step", "generation", "attention", "matrix product"):
+            self.assertIn(section, sections)
+            self.assertIn(section + ", bf16", sections)
+        self.assertIn("emulated, bf16", [row["device"] for row in part["training"]["data"]["rows"]])
         with open(os.path.join(self.path("out"), name[:-4] + "md"), encoding="utf-8") as file:
             self.assertIn("Nothing here ran on a GPU", file.read())
 

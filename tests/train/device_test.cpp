@@ -2,6 +2,7 @@
 // line of the model or of the trainer reads the device's memory as if it were the host's.
 #include <cmath>
 #include <cstdint>
+#include <limits>
 
 #include "tests/support/catch.h"
 #include "tests/support/implementations.h"
@@ -94,7 +95,91 @@ Pair pair_of(const InBf16& i, Family family, std::uint64_t seed = 1) {
   return pair;
 }
 
+// A device's memory that counts what is asked of it. Tables of functions have no state of their
+// own.
+struct Counts {
+  Memory memory{};
+  int allocations = 0, copies_out = 0;
+};
+Counts counts;
+
+Memory counting(const Memory& memory) {
+  counts = {memory};
+  return {[](std::size_t bytes) {
+            ++counts.allocations;
+            return counts.memory.allocate(bytes);
+          },
+          [](void* data) { counts.memory.release(data); },
+          [](void* data, std::size_t bytes) { counts.memory.zero(data, bytes); },
+          [](void* device, const void* host, std::size_t bytes) {
+            counts.memory.copy_in(device, host, bytes);
+          },
+          [](void* host, const void* device, std::size_t bytes) {
+            ++counts.copies_out;
+            counts.memory.copy_out(host, device, bytes);
+          }};
+}
+
+// Three steps, each of which waits for the device once and allocates nothing.
+void check_counts(Trainer& trainer, const TokenFile& data) {
+  train_step(trainer, data);  // in bf16, the first one brings the weights over
+  for (int step = 0; step < 3; ++step) {
+    counts.allocations = counts.copies_out = 0;
+    train_step(trainer, data);
+    CHECK(counts.copies_out == 1);
+    CHECK(counts.allocations == 0);
+  }
+}
+
 }  // namespace
+
+TEST_CASE("a step copies its loss and norm to the host at once, and allocates nothing",
+          "[trainer][device]") {
+  const TemporaryFolder folder;
+  const TokenFile data = small_data(folder);
+  TrainSettings settings = device_settings();
+  settings.accumulate = 2;
+  for (Implementation i : implementations()) {
+    INFO(i.name);
+    i.memory = counting(i.memory);
+    Gpt<float> model = device_model(i, Family::gpt2);
+    Trainer trainer = make_trainer(model, settings);
+    CHECK(counts.allocations >= 6);  // of the model and of the trainer, or nothing was counted
+    check_counts(trainer, data);
+  }
+  for (InBf16 i : devices_in_bf16()) {
+    INFO(i.name << ", bf16");
+    i.in_float.memory = counting(i.in_float.memory);
+    Pair pair = pair_of(i, Family::llama);
+    Trainer trainer = make_trainer(pair.model, settings, &pair.rounded);
+    check_counts(trainer, data);
+  }
+}
+
+TEST_CASE("a loss that is not finite changes nothing on a device", "[trainer][device][diverged]") {
+  const TemporaryFolder folder;
+  const TokenFile data = small_data(folder);
+  for (const Implementation& i : devices()) {
+    INFO(i.name);
+    Gpt<float> model = device_model(i, Family::gpt2);
+    Trainer trainer = make_trainer(model, device_settings());
+    train_step(trainer, data);
+    const float bad = std::numeric_limits<float>::quiet_NaN();
+    i.memory.copy_in(model.params() + model.layout.norm_f_weight, &bad, sizeof(bad));
+    const auto read = [&](const void* from) {
+      std::vector<float> values(static_cast<std::size_t>(model.layout.total));
+      i.memory.copy_out(values.data(), from, values.size() * sizeof(float));
+      return values;
+    };
+    const auto params = read(model.params()), m = read(trainer.m.data());
+    const auto v = read(trainer.v.data());
+    CHECK_THROWS_WITH(train_step(trainer, data), ContainsSubstring("step 2"));
+    CHECK(same_bits(params, read(model.params())));
+    CHECK(same_bits(m, read(trainer.m.data())));
+    CHECK(same_bits(v, read(trainer.v.data())));
+    CHECK(trainer.step == 1);
+  }
+}
 
 TEST_CASE("a training on a device has the losses that it has on the CPU", "[trainer][device]") {
   const TemporaryFolder folder;

@@ -32,6 +32,7 @@ struct Arguments {
   int vocabulary = 256;
   std::string text;  // for the tokenizer; default: tinytales
   std::string json;
+  std::string dtype = "float";
   bench::Settings settings;
   KernelChoice kernels;
 };
@@ -67,22 +68,31 @@ void check_arguments(const Arguments& a) {
       return fmt::format("--only: there is no '{}'; there are: {}", name, fmt::join(kParts, ", "));
     });
   }
+  check(a.dtype == "float" || a.dtype == "bf16",
+        [&] { return fmt::format("--dtype is '{}': it must be float or bf16", a.dtype); });
   const bench::Settings& s = a.settings;
   check(s.batch >= 1 && s.time >= 1 && s.rounds >= 1 && s.rounds <= 1000,
         "--batch, --time and --rounds must be at least 1, and --rounds at most 1000");
 }
 
 // What the settings need of the device that was chosen.
-Ops<float> choose_device(Arguments& a) {
+void choose_device(Arguments& a) {
   const Kernels chosen = choose_kernels(a.kernels);
   bench::Settings& s = a.settings;
   s.device = a.kernels.device;
   s.memory = chosen.memory;
   KernelChoice reference = a.kernels;
   reference.kernels = s.on_host() ? "ref" : "ref_cuda";
-  s.reference = choose_kernels(reference).ops;
+  const Kernels clear = choose_kernels(reference);
+  s.ops = chosen.ops;
+  s.reference = clear.ops;
+  s.bf16_ops = chosen.bf16_ops;
+  s.bf16_reference = clear.bf16_ops;
+  s.bf16 = a.dtype == "bf16";
+  check(!s.bf16 || s.bf16_ops.linear_forward != nullptr,
+        "--dtype bf16 needs kernels for it, which the processor has not: --device cuda measures a "
+        "GPU, --device emulated runs the CUDA kernels here, slowly");
   if (!s.on_host()) s.products = bench::device_products(s.device);
-  return chosen.ops;
 }
 
 bench::Machine machine_of(const bench::Settings& s) {
@@ -96,7 +106,7 @@ bench::Machine machine_of(const bench::Settings& s) {
 
 void run(Arguments& a) {
   check_arguments(a);
-  const Ops<float> ops = choose_device(a);
+  choose_device(a);
   bench::Settings& s = a.settings;
   s.config = named_config(a.config);
   s.config.vocab_size = a.vocabulary;
@@ -111,10 +121,10 @@ void run(Arguments& a) {
   };
   bench::Report report;
   report.machine = machine_of(s);
-  if (wanted("matmul")) bench_matmul(report, s, ops);
-  if (wanted("attention")) bench_attention(report, s, ops);
-  if (wanted("step")) bench_step(report, s, ops);
-  if (wanted("generate")) bench_generate(report, s, ops);
+  if (wanted("matmul")) bench_matmul(report, s);
+  if (wanted("attention")) bench_attention(report, s);
+  if (wanted("step")) bench_step(report, s);
+  if (wanted("generate")) bench_generate(report, s);
   if (wanted("tokenizer")) bench_tokenizer(report, s, tokenizer_text(a));
   fmt::print("{}", to_table(report));
   if (s.python.empty() && wanted("step")) {
@@ -137,6 +147,10 @@ void add_bench_command(CLI::App& app) {
   command->add_option("--vocab-size", a->vocabulary, "Its vocabulary")->capture_default_str();
   command->add_option("--batch", a->settings.batch, "Sequences")->capture_default_str();
   command->add_option("--time", a->settings.time, "Tokens in a sequence")->capture_default_str();
+  command
+      ->add_option("--dtype", a->dtype,
+                   "float, or bf16 on cuda and emulated: of all but the tokenizer")
+      ->capture_default_str();
   command->add_option("--rounds", a->settings.rounds, "Measurements, of which the median counts")
       ->capture_default_str();
   command->add_option("--text", a->text, "Text for the tokenizer (default: tinytales)");

@@ -1,7 +1,6 @@
 #include "tinygpt/cli/checks.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <charconv>
 #include <cstdint>
@@ -21,13 +20,21 @@ std::string seed_problem(const std::string& text) {
 
 }  // namespace
 
-void check_memory(const MemoryLedger& ledger, const std::string& what, const std::string& advice) {
-  const double machine =
-      static_cast<double>(::sysconf(_SC_PHYS_PAGES)) * static_cast<double>(::sysconf(_SC_PAGESIZE));
-  check(static_cast<double>(ledger.total) <= machine, [&] {
-    return fmt::format("{} needs {:.1f} GB of memory and the machine has {:.1f}: {}", what,
-                       static_cast<double>(ledger.total) * 1e-9, machine * 1e-9, advice);
+void check_memory(const Memory& memory, std::int64_t bytes, const std::string& what,
+                  const std::string& advice) {
+  const auto there = static_cast<double>(memory.available()), needed = static_cast<double>(bytes);
+  check(needed <= there, [&] {
+    return fmt::format("{} needs {:.3g} GB of memory, and the device has {:.3g}: {}", what,
+                       needed * 1e-9, there * 1e-9, advice);
   });
+}
+
+std::int64_t bf16_training_bytes(const GptConfig& config, const Ops<float>& ops,
+                                 const Ops<Bfloat16>& bf16_ops, int B, int T) {
+  const MemoryLedger master =
+      memory_ledger(config, ops, Purpose::inference, 1, config.context_length);
+  return memory_ledger(config, bf16_ops, Purpose::training, B, T).total + master.total -
+         master.parameters;
 }
 
 CLI::Option* add_seed_option(CLI::App& command, std::uint64_t& seed, const std::string& help) {

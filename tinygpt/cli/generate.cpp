@@ -143,10 +143,9 @@ void run(Arguments& a) {
   const auto longest =
       static_cast<std::int64_t>(prompt_tokens(a, tokenizer, prompt).size()) + a.settings.max_tokens;
   const int room = static_cast<int>(std::min<std::int64_t>(longest, config.context_length));
-  if (a.kernels.device != "cuda") {
-    check_memory(memory_ledger(config, kernels.ops, Purpose::inference, 1, room), a.model,
-                 "choose a smaller model, or a shorter prompt and --max-tokens");
-  }
+  check_memory(kernels.memory,
+               memory_ledger(config, kernels.ops, Purpose::inference, 1, room).total, a.model,
+               "choose a smaller model, or a shorter prompt and --max-tokens");
   Gpt<float> model = make_gpt(config, kernels.ops, kernels.memory, Purpose::inference, 1, room);
   load_parameters(model, a.model);
   if (const SpecialToken* end = find_special(tokenizer, kEndOfText))

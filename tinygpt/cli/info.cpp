@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "tinygpt/cli/checks.h"
 #include "tinygpt/cli/commands.h"
 #include "tinygpt/cli/kernels.h"
 #include "tinygpt/cli/terminal.h"
@@ -61,13 +62,8 @@ int largest_batch(int gib, const Need& need) {
 std::int64_t gpu_bytes_in_float(const GptConfig& c, int B, int T) {
   return memory_ledger(c, cuda_emulated::ops(), Purpose::training, B, T).total;
 }
-// As `tinygpt train --dtype bf16` has it: with a float model beside it that writes samples. Its
-// weights are the master weights, which the ledger counts already.
 std::int64_t gpu_bytes_in_bf16(const GptConfig& c, int B, int T) {
-  const MemoryLedger master =
-      memory_ledger(c, cuda_emulated::ops(), Purpose::inference, 1, c.context_length);
-  return memory_ledger(c, cuda_emulated::bf16_ops(), Purpose::training, B, T).total + master.total -
-         master.parameters;
+  return bf16_training_bytes(c, cuda_emulated::ops(), cuda_emulated::bf16_ops(), B, T);
 }
 
 // What fits a GPU: a batch for each size and type.

@@ -212,13 +212,14 @@ Gpt<float> make_models(const TrainOptions& o, const GptConfig& config, const Ker
   check(!bf16 || kernels.bf16_ops.linear_forward != nullptr,
         "--dtype bf16 needs kernels for it, which the processor has not: --device cuda computes on "
         "a GPU, --device emulated runs the CUDA kernels here, slowly");
-  const MemoryLedger ledger = bf16
-                                  ? memory_ledger(config, kernels.bf16_ops, Purpose::training, B, T)
-                                  : memory_ledger(config, kernels.ops, Purpose::training, B, T);
-  if (o.kernels.device != "cuda") {
-    check_memory(ledger, "this training",
-                 "choose a smaller --batch (and --accumulate), --context or model");
+  std::int64_t bytes = 0;
+  if (bf16) {
+    bytes = bf16_training_bytes(config, kernels.ops, kernels.bf16_ops, B, T);
+  } else {
+    bytes = memory_ledger(config, kernels.ops, Purpose::training, B, T).total;
   }
+  check_memory(kernels.memory, bytes, "this training",
+               "choose a smaller --batch (and a larger --accumulate), --context or model");
   if (!bf16) return make_gpt(config, kernels.ops, kernels.memory, Purpose::training, B, T);
   rounded = make_gpt(config, kernels.bf16_ops, kernels.memory, Purpose::training, B, T);
   return make_gpt(config, kernels.ops, kernels.memory, Purpose::inference, 1,

@@ -45,6 +45,10 @@ __device__ constexpr bool runs_here() {
 template <class Cores>
 constexpr int kBlockThreads = Cores::kRows / kStripRows* kWarp;
 
+// Blocks that a multiprocessor shall have room for: one will do. Left to itself, ptxas spills some
+// registers of a kernel to make room for a third or fourth.
+constexpr int kAnyBlocks = 1;
+
 // Which head of which sequence a block has, and which of its tiles. All heads' first tiles come
 // first; a causal kernel takes the tiles with most to do first, so that none is left alone at the
 // end with a long one.
@@ -94,7 +98,7 @@ __device__ void write_strip(Strip<kHS>& strip, const Rows<Real>& rows, int t, Pu
 // of the row, and what was summed shrinks whenever it grows, as in the reference. exp2 with log2(e)
 // in the factor makes of subtraction, scale and exponential one multiply-add and one instruction.
 template <class Cores, int kHS, bool kAligned, class Real>
-__global__ void __launch_bounds__(kBlockThreads<Cores>)
+__global__ void __launch_bounds__(kBlockThreads<Cores>, kAnyBlocks)
     attention_forward_kernel(Real* out, float* lse, const Real* qkv, AttentionShape s) {
   if constexpr (runs_here<Cores>()) {
     using Chunk = typename Cores::Chunk;
@@ -182,7 +186,7 @@ __global__ void attention_delta_kernel(float* delta, const Real* dout, const Rea
 }
 
 template <class Cores, int kHS, bool kAligned, class Real>
-__global__ void __launch_bounds__(kBlockThreads<Cores>)
+__global__ void __launch_bounds__(kBlockThreads<Cores>, kAnyBlocks)
     attention_backward_queries_kernel(Real* dqkv, const float* delta, const Real* dout,
                                       const float* lse, const Real* qkv, AttentionShape s) {
   if constexpr (runs_here<Cores>()) {
@@ -238,7 +242,7 @@ __global__ void __launch_bounds__(kBlockThreads<Cores>)
 
 // Rows are keys here and columns queries, so that p and ds come transposed, as dv and dk want them.
 template <class Cores, int kHS, bool kAligned, class Real>
-__global__ void __launch_bounds__(kBlockThreads<Cores>)
+__global__ void __launch_bounds__(kBlockThreads<Cores>, kAnyBlocks)
     attention_backward_keys_kernel(Real* dqkv, const float* delta, const Real* dout,
                                    const float* lse, const Real* qkv, AttentionShape s) {
   if constexpr (runs_here<Cores>()) {

@@ -71,9 +71,13 @@ __device__ Real value_or_zero(const Rows<const Real>& rows, int t, int d) {
 // Where 16 bytes of a tile's line are in shared memory: XOR with the line's number puts what eight
 // lanes read at once, the same chunk of eight lines, into different banks, without padding.
 template <int kChunks>
-__device__ int tile_place(int line, int chunk) {
+__device__ constexpr int tile_swizzle(int line) {
   constexpr int kSpan = kChunks < 8 ? kChunks : 8;  // 8 / kSpan lines fill all banks
-  return line * kChunks + (chunk ^ (line / (8 / kSpan) % kSpan));
+  return line / (8 / kSpan) % kSpan;
+}
+template <int kChunks>
+__device__ int tile_place(int line, int chunk) {
+  return line * kChunks + (chunk ^ tile_swizzle<kChunks>(line));
 }
 
 // The kernels are written once, over one of two kinds of cores. kHS is the size of a head, rounded
@@ -219,14 +223,18 @@ struct PlainCores {
   static __device__ void multiply_strip(Strip<kHS>& sums, const Strip<kColumns>& p,
                                         const Chunk* b) {
     const int member = threadIdx.x % 4, first = threadIdx.x % kWarp / 4 * 4;
+    const int odd = member ^ 2;
+    const float2* const pairs = reinterpret_cast<const float2*>(b);
 #pragma unroll
     for (int k = 0; k < kColumns; ++k) {
+      // As tile_place(k, 2 j + member / 2), with all but the lane's part known to the compiler:
+      // else it would keep an address for each j and k in a register.
+      const int x = tile_swizzle<kChunks>(k);
       const float p0 = __shfl_sync(kAllLanes, p.at[k / 8][k % 2], first + k % 8 / 2);
       const float p1 = __shfl_sync(kAllLanes, p.at[k / 8][2 + k % 2], first + k % 8 / 2);
 #pragma unroll
       for (int j = 0; j < kHS / 8; ++j) {
-        const Chunk* chunk = b + tile_place<kChunks>(k, 2 * j + member / 2);
-        const float2 two = reinterpret_cast<const float2*>(chunk)[member % 2];
+        const float2 two = pairs[2 * (k * kChunks + (2 * j ^ (x & ~1))) + (x % 2 ? odd : member)];
         sums.at[j][0] += p0 * two.x, sums.at[j][1] += p0 * two.y;
         sums.at[j][2] += p1 * two.x, sums.at[j][3] += p1 * two.y;
       }

@@ -62,9 +62,10 @@ __device__ float row_total(const Real* x, int C, Term&& term) {
   return warp_sum(total);
 }
 
-// kCentered: LayerNorm; else RMSNorm.
+// kCentered: LayerNorm; else RMSNorm. The bounds' 1: room for one block a multiprocessor will do.
+// Left to itself, ptxas spills registers to make room for more.
 template <bool kCentered, int kCount, class Real>
-__global__ void __launch_bounds__(kRowsPerBlock* kWarp) norm_forward_kernel(NormRows<Real> r) {
+__global__ void __launch_bounds__(kRowsPerBlock* kWarp, 1) norm_forward_kernel(NormRows<Real> r) {
   const std::int64_t n = std::int64_t{blockIdx.x} * kRowsPerBlock + threadIdx.x / kWarp;
   if (n >= r.N) return;
   const int C = r.C;

@@ -135,13 +135,9 @@ __global__ void __launch_bounds__(kTensorThreads<kSize>)
 
 // Whether what was compiled for this device has the kernel's body.
 template <class Kernel>
-bool has_tensor_code([[maybe_unused]] Kernel* kernel) {
-#if defined(__CUDACC__)
+bool has_tensor_code(Kernel* kernel) {
   cudaFuncAttributes attributes;
   return cudaFuncGetAttributes(&attributes, kernel) == cudaSuccess && attributes.ptxVersion >= 80;
-#else
-  return true;
-#endif
 }
 
 }  // namespace tinygpt::cuda

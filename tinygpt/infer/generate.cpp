@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "tinygpt/core/bfloat16.h"
 #include "tinygpt/core/error.h"
 
 namespace tinygpt {
@@ -10,7 +11,8 @@ namespace {
 
 // On the device, where it can draw a token itself; `logits` is room for the other case. Both give
 // the same token, but where rounding decides.
-int next_token(const Gpt<float>& model, const SamplingSettings& s, Random& random,
+template <class Real>
+int next_token(const Gpt<Real>& model, const SamplingSettings& s, Random& random,
                std::vector<float>& logits) {
   if (model.ops.sample_token != nullptr && s.top_k == 0 && s.top_p == 1) {
     const double u = s.temperature == 0 ? 0.0 : random.uniform();
@@ -23,7 +25,8 @@ int next_token(const Gpt<float>& model, const SamplingSettings& s, Random& rando
 
 }  // namespace
 
-std::vector<int> generate(Gpt<float>& model, std::span<const int> prompt,
+template <class Real>
+std::vector<int> generate(Gpt<Real>& model, std::span<const int> prompt,
                           const GenerateSettings& settings, const OnToken& on_token) {
   check(!prompt.empty(), "generate: the prompt is empty: give at least one token");
   check(settings.max_tokens >= 0, "--max-tokens: must be at least 0");
@@ -46,5 +49,10 @@ std::vector<int> generate(Gpt<float>& model, std::span<const int> prompt,
   text.erase(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(prompt.size()));
   return text;
 }
+
+template std::vector<int> generate(Gpt<float>&, std::span<const int>, const GenerateSettings&,
+                                   const OnToken&);
+template std::vector<int> generate(Gpt<Bfloat16>&, std::span<const int>, const GenerateSettings&,
+                                   const OnToken&);
 
 }  // namespace tinygpt

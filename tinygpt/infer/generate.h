@@ -27,7 +27,12 @@ using OnToken = std::function<bool(int token)>;
 //
 // Works with a model of either purpose that has room for one sequence of its context. Each token
 // costs a pass over the window so far.
-std::vector<int> generate(Gpt<float>& model, std::span<const int> prompt,
+//
+// On a device that can draw a token itself (ops/sampling.h) one number a token comes back to the
+// host, as long as all tokens may be drawn. With top-k or top-p the V logits do, for each token:
+// the cut is made on the host alone.
+template <class Real>
+std::vector<int> generate(Gpt<Real>& model, std::span<const int> prompt,
                           const GenerateSettings& settings, const OnToken& on_token = {});
 
 }  // namespace tinygpt

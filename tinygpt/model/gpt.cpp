@@ -207,20 +207,28 @@ void for_logits(const Pass<Real>& p, int first, int count, Use&& use) {
 }
 
 template <class Real>
-float mean_loss(const Pass<Real>& p, int targets) {
+void losses_forward(const Pass<Real>& p, float* losses) {
   const Gpt<Real>& m = p.model;
   for_logits(p, 0, p.N, [&](int row, int rows) {
-    m.ops.cross_entropy_forward(p.acts.losses + row, p.acts.lse + row, p.acts.logits,
-                                p.acts.targets + row, rows, m.config.vocab_size);
+    m.ops.cross_entropy_forward(losses + row, p.acts.lse + row, p.acts.logits, p.acts.targets + row,
+                                rows, m.config.vocab_size);
   });
+}
+
+template <class Real>
+float copied_mean_loss(const Pass<Real>& p, int targets) {
   std::vector<float> losses(static_cast<std::size_t>(p.N));
-  m.memory.copy_out(losses.data(), p.acts.losses, losses.size() * sizeof(float));
+  p.model.memory.copy_out(losses.data(), p.acts.losses, losses.size() * sizeof(float));
+  return mean_loss(losses, targets);
+}
+
+}  // namespace
+
+float mean_loss(std::span<const float> losses, int targets) {
   double sum = 0;  // ignored targets have loss 0
   for (const float loss : losses) sum += loss;
   return targets == 0 ? 0.0f : static_cast<float>(sum / targets);
 }
-
-}  // namespace
 
 template <class Real>
 float forward(Gpt<Real>& m, std::span<const int> tokens, std::span<const int> targets, int B, int T,
@@ -241,7 +249,8 @@ float forward(Gpt<Real>& m, std::span<const int> tokens, std::span<const int> ta
   forward_blocks(pass);
   if (!targets.empty()) {
     m.memory.copy_in(acts.targets, targets.data(), targets.size_bytes());
-    return mean_loss(pass, counted);
+    losses_forward(pass, options.losses != nullptr ? options.losses : acts.losses);
+    return options.losses != nullptr ? 0.0f : copied_mean_loss(pass, counted);
   }
   if (m.purpose == Purpose::training) head_forward(pass, 0, pass.N);
   return 0;

@@ -63,7 +63,11 @@ struct Gpt {
 };
 
 // Allocates everything that the model will ever need: no later call allocates on the device (save
-// for more scratch, should the number of threads grow).
+// for more scratch, should the number of threads grow). Together with the trainer's moments and
+// results these are eight blocks of memory, each with a size that is known beforehand, which live
+// as long as the model: what one arena would give (a ledger before the first step, no allocation
+// inside of one, nothing to fragment), while a model for inference leaves out those it does not
+// need. tests/train/device_test.cpp counts the allocations of a step: none.
 // Parameters are zero until init_parameters or a file fills them. Throws Error on a bad config or
 // when memory does not suffice.
 template <class Real>
@@ -84,10 +88,17 @@ struct ForwardOptions {
   bool training = false;           // apply dropout
   std::uint64_t dropout_seed = 0;  // masks are a function of (dropout_seed, dropout_step, place)
   std::uint64_t dropout_step = 0;
+  // Device memory for the loss of each target [B, T]. Where it is given, nothing is copied to the
+  // host, forward returns 0, and mean_loss gives what it would have returned.
+  float* losses = nullptr;
 };
 template <class Real>
 float forward(Gpt<Real>& model, std::span<const int> tokens, std::span<const int> targets, int B,
               int T, const ForwardOptions& options = {});
+
+// The mean over `targets` (Gpt::targets) of losses that a forward pass left in options.losses, once
+// they are in host memory.
+float mean_loss(std::span<const float> losses, int targets);
 
 // Copies the logits [T, V] of sequence b of the last forward pass to host memory; or, for
 // last_logits, only those [V] of its last position. Valid until the next forward or backward.

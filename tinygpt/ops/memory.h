@@ -13,6 +13,7 @@ struct Memory {
   void (*zero)(void* data, std::size_t bytes);
   void (*copy_in)(void* device, const void* host, std::size_t bytes);
   void (*copy_out)(void* host, const void* device, std::size_t bytes);  // waits for the device
+  std::size_t (*available)() = nullptr;  // bytes, at most, that allocate may still give
 };
 
 Memory host_memory();

@@ -44,6 +44,7 @@ struct Device {
   std::map<const void*, int> dynamic_shared;  // by function, what cudaFuncSetAttribute allowed
 };
 
+// The one device. Its memory is the machine's, or TINYGPT_EMULATED_MEMORY_MIB where that is set.
 Device& device();
 
 // The allocation nearest below an address, freed or not; nullptr when there is none. The caller

@@ -52,7 +52,7 @@ std::optional<Report> refusal(const Task& task) {
     return launch_report(task, Fault::shared_size,
                          fmt::format("{} bytes of dynamic shared memory; without "
                                      "cudaFuncSetAttribute a block has {}, and with it {}",
-                                     task.dynamic_shared, kSharedDefault, kSharedOptIn));
+                                     task.dynamic_shared, kSharedDefault, limits().shared_opt_in));
   }
   return std::nullopt;
 }

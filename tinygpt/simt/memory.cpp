@@ -18,8 +18,10 @@ void* allocate(std::size_t bytes) {
   if (bytes == 0) return data;
   const cudaError_t error = cudaMalloc(&data, bytes);
   if (error != cudaSuccess) cudaGetLastError();
-  check(error == cudaSuccess,
-        "not enough memory for this model and batch: choose a smaller --batch, --context or model");
+  check(
+      error == cudaSuccess,
+      "not enough memory on the emulated device: choose a smaller model, or less at once: --batch "
+      "and --context of a training, the prompt and --max-tokens of a text");
   return data;
 }
 
@@ -35,8 +37,14 @@ void copy_out(void* host, const void* device, std::size_t bytes) {
   require(cudaMemcpy(host, device, bytes, cudaMemcpyDeviceToHost), "copy from the device");
 }
 
+std::size_t available() {
+  std::size_t free = 0, total = 0;
+  require(cudaMemGetInfo(&free, &total), "free memory");
+  return free;
+}
+
 }  // namespace
 
-Memory emulated_memory() { return {allocate, release, zero, copy_in, copy_out}; }
+Memory emulated_memory() { return {allocate, release, zero, copy_in, copy_out, available}; }
 
 }  // namespace tinygpt::simt

@@ -21,8 +21,8 @@ void* allocate(std::size_t bytes) {
   if (error == cudaErrorMemoryAllocation)
     cudaGetLastError();  // it is told, and not to be told again
   check(error != cudaErrorMemoryAllocation,
-        "not enough GPU memory for this model and batch: choose a smaller --batch, --context or "
-        "model");
+        "not enough GPU memory: choose a smaller model, or less at once: --batch and --context of "
+        "a training, the prompt and --max-tokens of a text");
   require(error, "allocate");
   return data;
 }
@@ -39,8 +39,14 @@ void copy_out(void* host, const void* device, std::size_t bytes) {
   require(cudaMemcpy(host, device, bytes, cudaMemcpyDeviceToHost), "copy from the device");
 }
 
+std::size_t available() {
+  std::size_t free = 0, total = 0;
+  require(cudaMemGetInfo(&free, &total), "free memory");
+  return free;
+}
+
 }  // namespace
 
-Memory gpu_memory() { return {allocate, release, zero, copy_in, copy_out}; }
+Memory gpu_memory() { return {allocate, release, zero, copy_in, copy_out, available}; }
 
 }  // namespace tinygpt::simt

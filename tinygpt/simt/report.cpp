@@ -41,6 +41,8 @@ const char* name(Fault fault) {
       return "unchecked launch";
     case Fault::stack_overflow:
       return "stack overflow";
+    case Fault::missing_instruction:
+      return "missing instruction";
   }
   return "fault";
 }

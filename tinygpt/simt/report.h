@@ -23,6 +23,7 @@ enum class Fault {
   shared_size,       // more shared memory than a block may have
   unchecked_launch,  // a launch failed, and nobody asked before its result was used
   stack_overflow,
+  missing_instruction,  // one that the device's compute capability does not have
 };
 
 const char* name(Fault fault);

@@ -179,12 +179,12 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int id) {
   std::strcpy(properties->name, "CPU (emulated CUDA device)");
   properties->totalGlobalMem = device().limit;
   properties->sharedMemPerBlock = kSharedDefault;
-  properties->sharedMemPerBlockOptin = kSharedOptIn;
-  properties->sharedMemPerMultiprocessor = kSharedMultiprocessor;
+  properties->sharedMemPerBlockOptin = limits().shared_opt_in;
+  properties->sharedMemPerMultiprocessor = limits().shared_multiprocessor;
   properties->regsPerBlock = 65536;
   properties->warpSize = 32;
   properties->maxThreadsPerBlock = kMaxThreads;
-  properties->maxThreadsPerMultiProcessor = kThreadsMultiprocessor;
+  properties->maxThreadsPerMultiProcessor = limits().threads_multiprocessor;
   properties->multiProcessorCount = kMultiprocessors;
   const unsigned block[3] = {kMaxBlockX, kMaxBlockY, kMaxBlockZ};
   const unsigned grid[3] = {kMaxGridX, kMaxGridYZ, kMaxGridYZ};
@@ -192,8 +192,8 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int id) {
     properties->maxThreadsDim[i] = static_cast<int>(block[i]);
     properties->maxGridSize[i] = static_cast<int>(grid[i]);
   }
-  properties->major = 8;
-  properties->minor = 6;
+  properties->major = limits().capability / 10;
+  properties->minor = limits().capability % 10;
   properties->l2CacheSize = 4 << 20;
   return cudaSuccess;
 }
@@ -222,10 +222,10 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int id)
       *value = properties.minor;
       break;
     case cudaDevAttrMaxSharedMemoryPerMultiprocessor:
-      *value = kSharedMultiprocessor;
+      *value = static_cast<int>(limits().shared_multiprocessor);
       break;
     case cudaDevAttrMaxSharedMemoryPerBlockOptin:
-      *value = kSharedOptIn;
+      *value = static_cast<int>(limits().shared_opt_in);
       break;
     default:
       return failed(cudaErrorInvalidValue);

@@ -3,8 +3,10 @@
 
 #include <bit>
 #include <cstdint>
+#include <string>
 
 #include "tinygpt/simt/checker.h"
+#include "tinygpt/simt/limits.h"
 
 namespace tinygpt::simt {
 namespace {
@@ -107,12 +109,26 @@ void spread(void* const (&lanes)[32]) {
 
 }  // namespace
 
+namespace {
+
+// Ends the block where the device would not have loaded the kernel.
+void require_ampere(const char* what, std::source_location where) {
+  if (limits().capability >= 80) return;
+  registers.runner->blame(Fault::missing_instruction,
+                          std::string(what) + " needs compute capability 8.0", where);
+  registers.runner->abandon();
+}
+
+}  // namespace
+
 void mma_bf16(const MmaLane& lane, std::source_location where) {
+  require_ampere("mma of bf16", where);
   MmaLane mine = lane;
   registers.runner->warp_call(multiply_bf16, &mine, where);
 }
 
 void mma_tf32(const MmaLane& lane, std::source_location where) {
+  require_ampere("mma of tf32", where);
   MmaLane mine = lane;
   registers.runner->warp_call(multiply_tf32, &mine, where);
 }
@@ -127,6 +143,7 @@ void spread_matrices(std::uint32_t* r, int matrices, bool transposed, const Matr
 
 __attribute__((noinline)) void start_copy(void* shared, const void* global, int bytes,
                                           bool copied) {
+  require_ampere("cp.async", std::source_location::current());
   const void* const where = __builtin_return_address(0);
   const auto size = static_cast<std::size_t>(bytes);
   Checker& checker = *registers.checker;

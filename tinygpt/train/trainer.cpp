@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstdint>
 #include <numeric>
+#include <span>
 
 #include "solutions/13-training-loop/schedule.h"
 #include "tinygpt/core/error.h"
@@ -71,19 +72,32 @@ void apply_adamw(const Trainer& trainer, const AdamwSettings& settings) {
   }
 }
 
-// The gradient's norm, after clipping the gradient by it.
-float clip_by_norm(Trainer& trainer) {
-  return with_model(trainer, [&](const auto& model) {
-    float* norm = floats(trainer.scratch);
-    // The scratch proper starts a cache line behind the norm.
-    model.ops.gradient_norm(norm, model.grads(), norm + 16, model.layout.total);
+// Clips the gradient by its norm. One that is not finite is left as it is, for the host to find.
+void clip_by_norm(Trainer& trainer) {
+  with_model(trainer, [&](const auto& model) {
+    float* norm = floats(trainer.results);
+    model.ops.gradient_norm(norm, model.grads(), floats(trainer.scratch), model.layout.total);
     if (trainer.settings.clip > 0) {
       model.ops.clip_gradients(model.grads(), norm, model.layout.total, trainer.settings.clip);
     }
-    float value = 0;
-    model.memory.copy_out(&value, norm, sizeof(value));
-    return value;
   });
+}
+
+// Waits for the passes, and for the norm where it was asked for: the one copy of a step. It comes
+// before the update, which a loss that is not finite must not reach; while the device updates, the
+// host puts the next batch together.
+StepResult copy_results(Trainer& trainer) {
+  std::vector<float>& host = trainer.results_on_host;
+  trainer.model->memory.copy_out(host.data(), trainer.results.data(), host.size() * sizeof(float));
+  const std::span<const float> all(host);
+  const std::size_t N = trainer.tokens.size();
+  StepResult result;
+  for (std::size_t i = 0; i < trainer.counted.size(); ++i) {
+    result.loss += mean_loss(all.subspan(Trainer::kLosses + i * N, N), trainer.counted[i]);
+  }
+  result.loss /= trainer.settings.accumulate;
+  result.grad_norm = host[0];
+  return result;
 }
 
 int boundary_of(const Trainer& trainer) {
@@ -94,12 +108,11 @@ ValidationPlan validation_plan(const Trainer& trainer) {
   return {trainer.settings.time, trainer.settings.eval_context, boundary_of(trainer)};
 }
 
-// Adds the gradients of settings.accumulate batches and gives their mean loss.
-double accumulate_gradients(Trainer& trainer, const TokenFile& data) {
+// Adds the gradients of settings.accumulate batches. Their losses stay on the device.
+void accumulate_gradients(Trainer& trainer, const TokenFile& data) {
   const TrainSettings& s = trainer.settings;
   update_rounded(trainer);
   with_model(trainer, [](auto& model) { zero_gradients(model); });
-  double loss = 0;
   for (int i = 0; i < s.accumulate; ++i) {
     next_batch(trainer.tokens, trainer.targets, data, s.batch, s.time, boundary_of(trainer),
                trainer.data_random);
@@ -108,12 +121,14 @@ double accumulate_gradients(Trainer& trainer, const TokenFile& data) {
     options.dropout_seed = s.seed;
     options.dropout_step =
         static_cast<std::uint64_t>(std::int64_t{trainer.step} * s.accumulate + i);
+    options.losses = floats(trainer.results) + Trainer::kLosses +
+                     std::int64_t{i} * static_cast<std::int64_t>(trainer.tokens.size());
     with_model(trainer, [&](auto& model) {
-      loss += forward(model, trainer.tokens, trainer.targets, s.batch, s.time, options);
+      forward(model, trainer.tokens, trainer.targets, s.batch, s.time, options);
+      trainer.counted[static_cast<std::size_t>(i)] = model.targets;
       backward(model, 1.0f / static_cast<float>(s.accumulate));
     });
   }
-  return loss / s.accumulate;
 }
 
 }  // namespace
@@ -127,12 +142,16 @@ Trainer make_trainer(Gpt<float>& model, const TrainSettings& settings, Gpt<Bfloa
   const std::int64_t n = model.layout.total;
   trainer.m = zeroed(model.memory, n);
   trainer.v = zeroed(model.memory, n);
-  trainer.scratch = zeroed(model.memory, 16 + model.ops.gradient_norm_scratch_size(n));
+  trainer.scratch = zeroed(model.memory, model.ops.gradient_norm_scratch_size(n));
   trainer.data_random = {settings.seed, 0, kDataStream};
   const auto size =
       static_cast<std::size_t>(settings.batch) * static_cast<std::size_t>(settings.time);
   trainer.tokens.resize(size);
   trainer.targets.resize(size);
+  const auto passes = static_cast<std::size_t>(settings.accumulate);
+  trainer.counted.resize(passes);
+  trainer.results_on_host.resize(Trainer::kLosses + passes * size);
+  trainer.results = zeroed(model.memory, static_cast<std::int64_t>(trainer.results_on_host.size()));
   return trainer;
 }
 
@@ -147,9 +166,9 @@ void check_length(const TokenFile& file, int time) {
 
 StepResult train_step(Trainer& trainer, const TokenFile& data) {
   const TrainSettings& s = trainer.settings;
-  StepResult result;
-  result.loss = accumulate_gradients(trainer, data);
-  result.grad_norm = clip_by_norm(trainer);
+  accumulate_gradients(trainer, data);
+  clip_by_norm(trainer);
+  StepResult result = copy_results(trainer);
   check(std::isfinite(result.loss) && std::isfinite(result.grad_norm), [&] {
     return fmt::format(
         "step {}: the loss is {} and the gradient's norm {}: the training has "
@@ -203,12 +222,16 @@ double validate(Trainer& trainer, const TokenFile& data, const std::vector<std::
 double measure_step_seconds(Trainer& trainer, const TokenFile& data, double seconds) {
   using Clock = std::chrono::steady_clock;
   const Random before = trainer.data_random;
-  accumulate_gradients(trainer, data);  // the first pass touches the memory
+  const auto pass = [&] {
+    accumulate_gradients(trainer, data);
+    copy_results(trainer);  // waits for the device
+  };
+  pass();  // the first one touches the memory
   std::vector<double> took;
   const auto start = Clock::now();
   while (took.size() < 3 || Clock::now() - start < std::chrono::duration<double>(seconds)) {
     const auto begin = Clock::now();
-    accumulate_gradients(trainer, data);
+    pass();
     took.push_back(std::chrono::duration<double>(Clock::now() - begin).count());
   }
   trainer.data_random = before;

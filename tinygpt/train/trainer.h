@@ -27,12 +27,18 @@ struct Trainer {
   bool rounded_is_current = false;  // the first pass copies the weights
   TrainSettings settings;
   DeviceBuffer m, v;     // AdamW's moments, laid out like the parameters
-  DeviceBuffer scratch;  // of the gradient's norm, which is its first value
+  DeviceBuffer scratch;  // of the gradient's norm
+  // The gradient's norm, and from kLosses on the loss of each token of a step's passes: all that
+  // the host wants to know of a step, in one copy.
+  DeviceBuffer results;
+  static constexpr int kLosses = 16;  // a cache line behind the norm
   Random data_random;
   int step = 0;                             // steps taken
   double elapsed = 0;                       // seconds, all runs together; kept by the caller
   std::optional<double> validation_loss{};  // the last one, nats per token
   std::vector<int> tokens, targets;
+  std::vector<float> results_on_host;
+  std::vector<int> counted;  // targets of each pass that count
 };
 
 // The model must be made for training, with room for settings.batch sequences of settings.time; or
@@ -51,7 +57,7 @@ struct StepResult {
 };
 
 // Takes one step. Throws Error, before anything is updated, when the loss or the gradient is not
-// finite.
+// finite. The host waits for the device once: for loss and norm, before the update.
 StepResult train_step(Trainer& trainer, const TokenFile& data);
 
 // Where the windows start that a validation on the way reads, or the last one: settings.eval_tokens

@@ -130,6 +130,7 @@ def compile_file(tools, exercise, source, output, options, tree, world=CHECKED):
         problem = problem or rewrite(plan, source, text)
         if problem:
             return problem
+        options = options + ["-fdebug-prefix-map=%s=%s" % (text, source)]  # what addr2line calls the file
     command = words + options + ["-Wno-unused", "-Wno-unused-parameter", "-fmax-errors=6", "-fdiagnostics-color=never",
                                  "-c", text, "-o", output]
     if "clang" in os.path.basename(words[0]):
@@ -164,7 +165,7 @@ def link(tools, exercise, objects, program, world=CHECKED):
                           universal_newlines=True)
     if done.returncode == 0:
         return ""
-    missing = sorted(set(re.findall(r"undefined reference to `([^']+)'", done.stdout)))
+    missing = sorted(set(re.findall(r"undefined reference to [`']([^']+)'", done.stdout)))
     if missing:
         return "The grader calls these, and the file does not define them (renamed, or other arguments?):\n  " \
             + "\n  ".join(missing[:6])

@@ -4,13 +4,15 @@ import os
 import random
 import re
 
-from gpu import machine, process
+from gpu import process
 from gpu.results import FAILED, SKIPPED, fenced, part, table
 
 # How far losses may be apart, in nats. Both compute in float and add in another order, so small differences grow with
 # the steps; in the end it is the mean that counts.
 FIRST_STEPS, FIRST_TOLERANCE = 20, 2e-3
 LAST_STEPS, LAST_TOLERANCE, BF16_TOLERANCE = 20, 0.03, 0.06
+
+BF16 = ["--dtype", "bf16"]
 
 
 def write_words(path, size, seed=1):
@@ -53,12 +55,8 @@ def compare_losses(expected, found, last_tolerance, first_tolerance=FIRST_TOLERA
     return first, last, first <= first_tolerance and last <= last_tolerance
 
 
-def lists_option(job, command, option):
-    return re.search(r"%s\b" % option, machine.output_of([job.program, command, "--help"])) is not None
-
-
 def train(job, limit):
-    """The same training on the processor and on the device; in bf16, too, where the program knows how."""
+    """The same training on the processor and on the device; in bf16, too."""
     clock = process.Clock(limit)
     text, corpus = os.path.join(job.scratch, "words.txt"), os.path.join(job.scratch, "corpus")
     write_words(text, 20000 if job.emulated else 400000)
@@ -68,9 +66,7 @@ def train(job, limit):
         return part("training", FAILED, "tinygpt data ended with code %s" % done.code, done.seconds,
                     fenced(process.last_lines(done.output)))
     steps = 3 if job.emulated else 200
-    ways = [("cpu", "cpu", []), (job.device, job.device, [])]
-    if lists_option(job, "train", "--dtype"):
-        ways.append((job.device + ", bf16", job.device, ["--dtype", "bf16"]))
+    ways = [("cpu", "cpu", []), (job.device, job.device, []), (job.device + ", bf16", job.device, BF16)]
     shape = ["--config", "nano-cpu", "--batch", "12"]
     if job.emulated:
         shape = ["--config", "gpt2-demo", "--layers", "1", "--heads", "2", "--width", "32", "--hidden", "64",
@@ -134,11 +130,11 @@ def number(value):
 def bench(job, limit, torch):
     """Each benchmark at each shape, by a run of its own: one that fails or lasts too long leaves the others be."""
     clock = process.Clock(limit)
-    runs = [(section, config, more, []) for config, more in shapes(job)
-            for section in ("step", "generate", "attention", "matmul")]
-    if lists_option(job, "bench", "--dtype"):
-        runs += [(section, config, more, ["--dtype", "bf16"]) for config, more in shapes(job)
-                 for section in ("step", "generate")]
+    # What matters most comes first. matmul measures both types in one run.
+    runs = [(section, config, more, dtype)
+            for section, dtypes in (("step", (BF16, [])), ("generate", (BF16, [])), ("attention", (BF16, [])),
+                                    ("matmul", ([],)))
+            for dtype in dtypes for config, more in reversed(shapes(job))]
     lines, rows, data, states, seconds = [], [], [], [], 0.0
     for i, (section, config, more, dtype) in enumerate(runs):
         name = " ".join([section, config] + dtype[1:])
@@ -147,7 +143,7 @@ def bench(job, limit, torch):
         result = os.path.join(job.scratch, "bench_%s.json" % re.sub(r"\W+", "_", name))
         words = [job.program, "bench", "--only", section, "--config", config, "--device", job.device, "--rounds",
                  "1" if job.emulated else "5", "--json", result] + more + dtype
-        peer = torch if torch and section == "step" and not dtype else "none"
+        peer = torch if torch and section == "step" else "none"
         done = process.run(words + ["--python", peer], min(allowed, clock.left()), job.root, result + ".log")
         seconds += done.seconds
         if done.code != 0 and peer != "none":
@@ -165,7 +161,7 @@ def bench(job, limit, torch):
             found = json.load(file)
         states.append(job.state)
         data.append({"run": name, "result": job.state, "bench": found})
-        rows += [(config, " ".join([row["section"]] + dtype[1:])) + row_cells(row) for row in found["rows"]]
+        rows += [(config, row["section"]) + row_cells(row) for row in found["rows"]]
     header = ("model", "what", "", "unit", "tinygpt", "slowest - fastest", "peers, and how many times as fast we are")
     state = FAILED if FAILED in states else job.state if job.state in states else SKIPPED
     why = "%d of %d runs finished" % (states.count(job.state), len(runs))

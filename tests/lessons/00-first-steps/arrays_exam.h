@@ -13,8 +13,8 @@ namespace tinygpt::lessons {
 using ArrayFunction = void(float*, const float*, float, std::int64_t);
 
 inline const std::vector<std::int64_t>& array_sizes() {
-  // A block of 256 threads, one more and one less, a prime, nothing.
-  static const std::vector<std::int64_t> sizes = {5, 1, 0, 255, 256, 257, 2503};
+  // A block of 256 threads, one more and one less, a prime, nothing; and more than 1,024 blocks.
+  static const std::vector<std::int64_t> sizes = {5, 1, 0, 2503, 255, 256, 257, 262401};
   return sizes;
 }
 
@@ -46,12 +46,26 @@ inline void examine_scale(Exam& exam, ArrayFunction* scale) {
         "y", y, expected, shape, {},
         {when(
              [](const Answer& a) {
+               return a.actual.size() > 512 && !std::isnan(a.actual[255]) &&
+                      std::isnan(a.actual[256]);
+             },
+             "Only the first 256 elements are written. A thread's number in its block is not yet "
+             "that of its element, which is blockIdx.x * blockDim.x + threadIdx.x; and the grid "
+             "needs a block for each 256."),
+         when(
+             [](const Answer& a) {
                return a.actual.size() > 256 && std::isnan(a.actual.back()) &&
                       !std::isnan(a.actual.front());
              },
              "The tail is missing: n / 256 rounds down, so the elements behind the last whole "
              "block have no "
              "thread. Round up (ceil_div), and guard the threads too many with if (i < n)."),
+         when(
+             [](const Answer& a) {
+               return a.actual.size() > 1 && !std::isnan(a.actual[0]) && std::isnan(a.actual[1]);
+             },
+             "Only y[0] is written. Every element needs a turn of the loop, or a thread: number "
+             "threadIdx.x of block blockIdx.x has element blockIdx.x * blockDim.x + threadIdx.x."),
          when(
              [](const Answer& a) {
                return a.actual.size() > 1 && !std::isnan(a.actual.front()) &&
@@ -63,11 +77,16 @@ inline void examine_scale(Exam& exam, ArrayFunction* scale) {
                return !a.actual.empty() && std::isnan(a.actual.front()) &&
                       std::isnan(a.actual.back());
              },
-             "y holds NaN before the call: it is to be written (=), not added to (+=).")});
+             "y holds NaN before the call, and still does. Either nothing was written (is there a "
+             "launch, and a line in the kernel?), or what was in y went into it: it is to be "
+             "written (=), from x alone, not added to (+=) or multiplied (*=).")});
     Sandbox& same = exam.call(fmt::format("scale(a=-1.5, n={}), y in the place of x", n));
     float* both = same.accumulator(x);
     scale(both, both, -1.5f, n);
-    exam.expect("y", both, expected, shape);
+    exam.expect("y", both, expected, shape, {},
+                {when([](const Answer&) { return true; },
+                      "In this call x and y are one array, which the contract allows: whatever is "
+                      "written to y before x[i] is read has overwritten it.")});
   }
 }
 

@@ -34,7 +34,10 @@ std::vector<Task> tasks() {
       {"02.embedding_forward_cuda",
        [](Exam& e) { examine_gather(e, ref_cuda::embedding_forward<float>); }, profile_of(true)},
       {"02.embedding_backward_cuda",
-       [](Exam& e) { examine_scatter(e, ref_cuda::embedding_backward<float>); },
+       [](Exam& e) {
+         examine_scatter(e, ref_cuda::embedding_backward<float>);
+         examine_order(e, ref_cuda::embedding_backward<float>);
+       },
        profile_of(false)}};
 }
 

@@ -93,6 +93,24 @@ inline bool overflowed(const Answer& answer) {
   return false;
 }
 
+// All of the first `written` values are finite, and all others are as they were before the call.
+inline bool ends_after(const Answer& answer, std::size_t written) {
+  for (std::size_t i = 0; i < answer.actual.size(); ++i) {
+    if (std::isnan(answer.actual[i]) != (i >= written)) return false;
+  }
+  return written < answer.actual.size();
+}
+
+// Of a square matrix: what lies right of the diagonal is as it was before the call, nothing else
+// is.
+inline bool ends_at_diagonal(const Answer& answer) {
+  const std::size_t T = static_cast<std::size_t>(answer.shape[0].size);
+  for (std::size_t i = 0; i < answer.actual.size(); ++i) {
+    if (std::isnan(answer.actual[i]) != (i % T > i / T)) return false;
+  }
+  return T > 1;
+}
+
 inline Shape square(int T) { return {{"t", T}, {"u", T}}; }
 
 // What scores look like with each mistake; also where attention_forward shows them.
@@ -100,6 +118,18 @@ inline std::vector<Mistake> score_mistakes(const Grid& q, const Grid& k) {
   const int T = q.rows, HS = q.columns;
   const Grid products = times(q, flipped(k));
   const auto by = [&](double factor) { return times(factor, products).values; };
+  const Grid scores = times(scale_for(HS), products);
+  // Each pair once, t <= u or u <= t, and the other half is a copy.
+  const auto copied = [&](bool upper) {
+    return grid(T, T, [&](int t, int u) { return (t < u) == upper ? scores(t, u) : scores(u, t); });
+  };
+  const Grid q_length = times(q, flipped(q)), k_length = times(k, flipped(k));
+  const Grid cosines = grid(T, T, [&](int t, int u) {
+    return products(t, u) / std::sqrt(q_length(t, t) * k_length(u, u));
+  });
+  const char* const both_ways =
+      "One half of the matrix is a copy of the other. Scores are not symmetric: q[t] . k[u] is t "
+      "asking u, and q[u] . k[t] is u asking t.";
   return {
       gives(by(1),
             "These are the bare products q[t] . k[u]. Divide them by sqrt(HS): the more numbers a "
@@ -111,6 +141,16 @@ inline std::vector<Mistake> score_mistakes(const Grid& q, const Grid& k) {
       gives(by(1 / scale_for(HS)), "You multiply by sqrt(HS) where you should divide."),
       gives(by(scale_for(T)),
             "You divide by sqrt(T). What makes products large is the number of terms in each, HS."),
+      gives(by(1 / std::floor(std::sqrt(static_cast<double>(HS)))),
+            "The root is rounded down to a whole number: sqrt(HS) must stay a float."),
+      gives(cosines.values,
+            "These are cosines: each product is divided by the lengths of its two vectors. A long "
+            "query is a decided one, and may be: divide by sqrt(HS) alone."),
+      when(ends_at_diagonal,
+           "Each query is compared with keys before it and its own only. That is a causal mask, "
+           "which comes in lesson 08: here every query may look at every key."),
+      gives(copied(true).values, both_ways),
+      gives(copied(false).values, both_ways),
       gives(times(scale_for(HS), times(q, flipped(q))).values,
             "Every query is compared with queries, q[t] . q[u]. Where is k?"),
   };
@@ -130,10 +170,20 @@ Values partial_scores(const Grid& q, const Grid& k, Keep&& keep) {
 
 // What a warp that shares one sum may leave out of it.
 inline std::vector<Mistake> warp_mistakes(const Grid& q, const Grid& k) {
+  const int HS = q.columns;
   return {
+      when([](const Answer& a) { return a.actual.size() > 8 && ends_after(a, 8); },
+           "Only the first 8 scores are written, as many as one block has warps. There are T * T "
+           "scores, and each needs a warp: blocks_for_warps says how many blocks hold them."),
+      when([T = static_cast<std::size_t>(q.rows)](
+               const Answer& a) { return ends_after(a, (T + 7) / 8 * 8); },
+           "There are warps for T scores, a row of the matrix. Each of the T * T needs one."),
       gives(partial_scores(q, k, [](int d) { return d < 32; }),
             "Only the first 32 terms of each sum are there. A warp has 32 lanes, and HS may be "
             "larger: lane i takes d = i, i + 32, i + 64, ..."),
+      gives(partial_scores(q, k, [HS](int d) { return d < HS / 32 * 32; }),
+            "Some terms of each sum belong to no lane: HS / 32 is rounded down, to 0 where HS is "
+            "less than 32. Lane i takes d = i, i + 32, ... as long as d < HS."),
       gives(partial_scores(q, k, [](int d) { return d % 32 == 0; }),
             "Only the terms of lane 0 are there, d = 0, 32, ... The other lanes have theirs in "
             "registers of their own: warp_sum adds them up."),
@@ -165,8 +215,48 @@ inline void examine_scores(Exam& exam, ScoresFunction* attention_scores,
 
 using WeightedSumFunction = void(float*, const float*, const float*, int, int);
 
+// Sums that start, stop or read where they should not.
+inline std::vector<Mistake> sum_mistakes(const Grid& weights, const Grid& x) {
+  const int T = x.rows, C = x.columns;
+  const Grid right = times(weights, x);
+  // The sum is set back to 0 for each row of out, or never.
+  const auto running = [&](bool by_row) {
+    double sum = 0;
+    return grid(T, C,
+                [&](int t, int c) { return sum = (by_row && c == 0 ? 0 : sum) + right(t, c); })
+        .values;
+  };
+  const Grid shares = grid(T, C, [&](int t, int c) {
+    double total = 0;
+    for (int u = 0; u < T; ++u) total += weights(t, u);
+    return right(t, c) / total;
+  });
+  const Grid narrow = grid(T, T, [&](int t, int u) {
+    const std::int64_t at = std::int64_t{t} * C + u;
+    return at < std::int64_t{T} * T ? weights.values[static_cast<std::size_t>(at)] : NAN;
+  });
+  const Grid last_tile =
+      grid(T, T, [&](int t, int u) { return u < (T - 1) / 64 * 64 ? 0 : weights(t, u); });
+  const char* const never_reset =
+      "The sum goes on from one value of out to the next: it must begin at 0 for each t and c.";
+  return {
+      gives(shares.values,
+            "You divide by the sum of the weights. They may be any numbers, and are taken as they "
+            "are: what makes a row of them sum to 1 is the softmax, later."),
+      gives(running(true), never_reset),
+      gives(running(false), never_reset),
+      gives(times(narrow, x).values,
+            "weights is read as if its rows had C numbers. They have T: weights[t, u] lies at "
+            "t * T + u."),
+      gives(times(last_tile, x).values,
+            "Only the last 64 weights of a row count: the sum must begin before the loop over the "
+            "tiles, and what it is in the end is written behind that loop."),
+  };
+}
+
 inline void examine_weighted_sum(Exam& exam, WeightedSumFunction* weighted_sum,
-                                 const std::vector<std::pair<int, int>>& sizes) {
+                                 const std::vector<std::pair<int, int>>& sizes,
+                                 const std::vector<Mistake>& more = {}) {
   for (const auto& [T, C] : sizes) {
     const Grid weights = random_grid(T, T, 3), x = random_grid(T, C, 4);
     const Grid expected = times(weights, x), size = times(size_of(weights), size_of(x));
@@ -179,17 +269,21 @@ inline void examine_weighted_sum(Exam& exam, WeightedSumFunction* weighted_sum,
       for (int u = 0; u < T; ++u) sum += weights(t, u);
       return sum * x(t, c);
     });
+    std::vector<Mistake> mistakes = {
+        gives(times(flipped(weights), x).values,
+              "The weights are transposed: weights[t, u] is how much of row u goes into row t, and "
+              "not how much of row t goes into row u."),
+        gives(own.values,
+              "Each row only gets itself, x[t], times its weights. Row t is a mix of the others: "
+              "weights[t, u] goes with x[u]."),
+        gives(times(1.0 / std::max(T, 1), expected).values,
+              "You divide by T as well. The weights say already how much of each row is wanted; no "
+              "mean is taken.")};
+    for (const std::vector<Mistake>& others : {sum_mistakes(weights, x), more}) {
+      mistakes.insert(mistakes.end(), others.begin(), others.end());
+    }
     exam.expect("out", out, expected.values, {{"t", T}, {"c", C}},
-                {.terms = static_cast<double>(T), .magnitudes = size.values},
-                {gives(times(flipped(weights), x).values,
-                       "The weights are transposed: weights[t, u] is how much of row u goes into "
-                       "row t, and not how much of row t goes into row u."),
-                 gives(own.values,
-                       "Each row only gets itself, x[t], times its weights. Row t is a mix of the "
-                       "others: weights[t, u] goes with x[u]."),
-                 gives(times(1.0 / std::max(T, 1), expected).values,
-                       "You divide by T as well. The weights say already how much of each row is "
-                       "wanted; no mean is taken.")});
+                {.terms = static_cast<double>(T), .magnitudes = size.values}, mistakes);
   }
 }
 

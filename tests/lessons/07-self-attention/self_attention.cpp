@@ -2,6 +2,7 @@
 #include "solutions/07-self-attention/self_attention.h"
 
 #include "tests/lessons/07-self-attention/attention_exam.h"
+#include "tests/lessons/07-self-attention/softmax_backward_exam.h"
 
 namespace tinygpt::lessons {
 namespace {
@@ -9,14 +10,19 @@ namespace {
 // The first one tells mistakes apart: with T = 1 or HS = 1 many of them look alike.
 const std::vector<std::pair<int, int>> kSizes = {{4, 3}, {5, 2},  {1, 1}, {1, 4}, {2, 1},
                                                  {3, 7}, {7, 64}, {0, 3}, {33, 5}};
+// And with HS = 3 a root that is rounded down looks like none at all.
+const std::vector<std::pair<int, int>> kScoreSizes = {{3, 5}, {4, 3},  {5, 2}, {1, 1}, {1, 4},
+                                                      {2, 1}, {7, 64}, {0, 3}, {33, 5}};
 
 struct Case {
   int T, HS;
   double scale;           // of q
   bool uneven = false;    // the first query is 400 times as large
   bool repeated = false;  // all keys are the same, as for a token that is repeated
+  bool opposed = false;   // every key points away from every query
 };
-const std::vector<Case> kCases = {{4, 3, 1},
+const std::vector<Case> kCases = {{3, 5, 1},
+                                  {4, 3, 1},
                                   {5, 2, 3},
                                   {1, 1, 1},
                                   {1, 4, 1},
@@ -26,7 +32,8 @@ const std::vector<Case> kCases = {{4, 3, 1},
                                   {7, 64, 1},
                                   {33, 5, 1},
                                   {5, 4, 1, true},
-                                  {6, 3, 400}};
+                                  {6, 3, 400},
+                                  {4, 8, 400, false, false, true}};
 
 struct Inputs {
   Grid q, k, v;
@@ -37,16 +44,20 @@ Inputs inputs_of(const Case& c) {
             random_grid(c.T, c.HS, 3)};
   for (int d = 0; d < c.HS && c.T > 0; ++d) {
     if (c.uneven) in.q(0, d) *= 400;
+    for (int t = 0; c.opposed && t < c.T; ++t) {
+      in.q(t, d) = std::abs(in.q(t, d)), in.k(t, d) = -std::abs(in.k(t, d));
+    }
     for (int u = 1; c.repeated && u < c.T; ++u) in.k(u, d) = in.k(0, d);
   }
   return in;
 }
 
 std::string words(const Case& c) {
-  return fmt::format("(T={}, HS={}){}{}{}", c.T, c.HS,
+  return fmt::format("(T={}, HS={}){}{}{}{}", c.T, c.HS,
                      c.scale > 1 ? fmt::format(", queries of size {}", c.scale) : "",
                      c.uneven ? ", the first query 400 times as large as the others" : "",
-                     c.repeated ? ", all keys alike" : "");
+                     c.repeated ? ", all keys alike" : "",
+                     c.opposed ? ", all scores far below 0" : "");
 }
 
 struct Forward {
@@ -84,7 +95,16 @@ std::vector<Mistake> probability_mistakes(const Case& c, const Forward& right) {
     return std::exp(right.scores(t, u) - largest);
   });
   const bool large = c.uneven || c.scale > 20;
+  double so_far = 0;  // of the sums of the rows
+  const Grid never_reset = grid(c.T, c.T, [&](int t, int u) {
+    for (int w = 0; u == 0 && w < c.T; ++w) so_far += relative(t, w);
+    return relative(t, u) / so_far;
+  });
   return {
+      when([&c](const Answer& a) { return c.opposed && overflowed(a); },
+           "All scores are far below 0 here, and beside a maximum of 0 all their exponentials are "
+           "0. Begin the search for the largest with a score of the row, or with -INFINITY. "
+           "(std::numeric_limits<float>::min() is a number just above 0.)"),
       when([large](const Answer& a) { return large && overflowed(a) && in_whole_rows(a); },
            "Whole rows are 0 / 0. Does each row have its own largest score taken off? Below the "
            "largest score of another row all its exponentials can be 0."),
@@ -96,6 +116,10 @@ std::vector<Mistake> probability_mistakes(const Case& c, const Forward& right) {
             "the keys, so that each row sums to 1: a query shares out its attention."),
       gives(relative.values,
             "These are exponentials, not yet divided by their sum: a row of p must sum to 1."),
+      gives(never_reset.values,
+            "The sum goes on from row to row: it must begin at 0 for each query."),
+      gives(row_softmax(times(scale_for(c.HS), right.scores)).values,
+            "The scores are divided by sqrt(HS) a second time: attention_scores has done that."),
       gives(right.scores.values, "p is still the scores: the softmax is missing."),
       gives(row_softmax(right.scores, [](int t, int u) { return u <= t; }).values,
             "Each query looks back only. That is a causal mask, which comes in lesson 08: here "
@@ -113,6 +137,15 @@ void examine_forward(Exam& exam) {
     const float *q = s.input(in.q.values), *k = s.input(in.k.values), *v = s.input(in.v.values);
     ref::attention_forward(out, scores, p, q, k, v, c.T, c.HS);
     std::vector<Mistake> of_scores = score_mistakes(in.q, in.k);
+    const Grid below = grid(c.T, c.T, [&](int t, int u) {
+      double largest = -INFINITY;
+      for (int w = 0; w < c.T; ++w) largest = std::max(largest, right.scores(t, w));
+      return right.scores(t, u) - largest;
+    });
+    of_scores.push_back(gives(below.values,
+                              "The largest value of each row is taken off in scores itself. Leave "
+                              "the scores as attention_scores made them, and take it off on the "
+                              "way to p."));
     of_scores.push_back(gives(right.p.values,
                               "scores holds the probabilities: write those to p, and leave the "
                               "scores as attention_scores made them."));
@@ -164,50 +197,6 @@ Values only_last(double factor, const Grid& weights, const Grid& rows, const Val
   }
   for (std::size_t i = 0; i < start.size(); ++i) out.values[i] -= start[i];
   return out.values;
-}
-
-std::vector<Mistake> ds_mistakes(const Grid& p, const Grid& dp, double scale) {
-  const int T = p.rows;
-  // of(t, u, mean of dp over row t by p, the same over column u)
-  const auto as = [&](const auto& of) {
-    return grid(T, T,
-                [&](int t, int u) {
-                  double row = 0, column = 0;
-                  for (int w = 0; w < T; ++w)
-                    row += p(t, w) * dp(t, w), column += p(w, u) * dp(w, u);
-                  return of(t, u, row, column);
-                })
-        .values;
-  };
-  const Grid plain = grid(T, 1, [&](int t, int) {
-    double sum = 0;
-    for (int w = 0; w < T; ++w) sum += dp(t, w);
-    return sum;
-  });
-  return {
-      gives(as([&](int t, int u, double, double) { return p(t, u) * dp(t, u); }),
-            "The row-sum term is missing. Raising one score lowers all other probabilities of its "
-            "row: ds[t, u] = p[t, u] * (dp[t, u] - sum_w p[t, w] * dp[t, w])."),
-      gives(as([&](int t, int u, double row, double) { return dp(t, u) - row; }),
-            "The factor p[t, u] in front of the bracket is missing: a key with a probability of 0 "
-            "cannot be moved by its score."),
-      gives(dp.values, "ds is dp: the gradient has not gone through the softmax yet."),
-      gives(as([&](int t, int u, double, double col) { return p(t, u) * (dp(t, u) - col); }),
-            "The sum runs down a column. The softmax ran over the keys of one query, row t, and so "
-            "does the sum that is taken off."),
-      gives(as([&](int t, int u, double, double) { return p(t, u) * (dp(t, u) - plain(t, 0)); }),
-            "The sum that is taken off lacks its weights: sum_w p[t, w] * dp[t, w], not the plain "
-            "sum of dp."),
-      gives(as([&](int t, int u, double row, double) { return p(t, u) * (dp(t, u) + row); }),
-            "The row-sum term is taken off, not added."),
-      gives(
-          as([&](int t, int u, double row, double) { return scale * p(t, u) * (dp(t, u) - row); }),
-          "ds is the gradient by the scores, which are scaled already. The factor 1 / sqrt(HS) "
-          "comes in where you go on to q and k, and only there."),
-      when(overflowed,
-           "NaN or infinity: p is given, with the maximum taken off already. Do not make it again "
-           "from q and k without that."),
-  };
 }
 
 struct Buffers {
@@ -289,16 +278,25 @@ void examine_backward(Exam& exam) {
          gives(only_last(1, flipped(p), dout, b.dv_start),
                "dv only has the part of the last query: every query that looked at a value adds to "
                "it. Use += where you have =.")});
+    const Grid centred = grid(c.T, c.T, [&](int t, int u) {
+      double mean = 0;
+      for (int w = 0; w < c.T; ++w) mean += p(t, w) * right.dp(t, w);
+      return right.dp(t, u) - mean;
+    });
+    std::vector<Mistake> of_ds = ds_mistakes(p, right.dp, scale_for(c.HS));
+    for (const Mistake& loop : ds_loop_mistakes(p, right.dp)) of_ds.push_back(loop);
     exam.expect("dp", b.dp, right.dp.values, square(c.T),
                 {.terms = terms, .magnitudes = size.dp.values},
-                {gives(flipped(right.dp).values,
+                {gives(centred.values,
+                       "dp has the weighted mean of its row taken off already. dp is dout[t] . "
+                       "v[u]; the mean comes off on the way to ds."),
+                 gives(flipped(right.dp).values,
                        "dp is transposed: dp[t, u] is the product of dout[t] and v[u]."),
                  gives(times(dout, flipped(in.k)).values,
                        "dp is made with k. In out[t] = sum_u p[t, u] * v[u] the factor beside p is "
                        "v[u].")});
     exam.expect("ds", b.ds, right.ds.values, square(c.T),
-                {.terms = terms, .magnitudes = size.ds.values},
-                ds_mistakes(p, right.dp, scale_for(c.HS)));
+                {.terms = terms, .magnitudes = size.ds.values}, of_ds);
     expect_queries_and_keys(exam, c, b, in, right, size);
   }
 }
@@ -308,7 +306,8 @@ void examine_backward(Exam& exam) {
 std::vector<Task> tasks() {
   return {
       {"07.weighted_sum", [](Exam& e) { examine_weighted_sum(e, ref::weighted_sum, kSizes); }},
-      {"07.attention_scores", [](Exam& e) { examine_scores(e, ref::attention_scores, kSizes); }},
+      {"07.attention_scores",
+       [](Exam& e) { examine_scores(e, ref::attention_scores, kScoreSizes); }},
       {"07.attention_forward", examine_forward},
       {"07.attention_backward", examine_backward},
   };

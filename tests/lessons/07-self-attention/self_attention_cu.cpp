@@ -43,7 +43,8 @@ void run_weighted_sum(const Memory& memory) {
 
 void examine_scores_kernel(Exam& exam) {
   examine_scores(exam, ref_cuda::attention_scores,
-                 {{4, 3}, {1, 1}, {3, 1}, {2, 32}, {5, 33}, {0, 4}, {3, 100}, {17, 2}}, true);
+                 {{3, 5}, {4, 3}, {1, 1}, {3, 1}, {2, 32}, {5, 33}, {0, 4}, {3, 100}, {17, 2}},
+                 true);
   exam.call("attention_scores(T=16, HS=128), watched by the profiler");
   const double sectors = sectors_per_request([&] { run_scores(exam.memory()); });
   exam.expect_true(
@@ -85,7 +86,7 @@ std::vector<int> mask_of(Sight sight, int T, Grid& scores) {
 }
 
 std::vector<Mistake> softmax_mistakes(const Grid& scores, const std::vector<int>& mask, Sight sight,
-                                      bool large) {
+                                      bool large, bool low) {
   const Grid all = row_softmax(scores);
   const auto seen = [&](int t, int u) { return mask[scores.index(t, u)] != 0; };
   const Grid zeroed =
@@ -93,7 +94,30 @@ std::vector<Mistake> softmax_mistakes(const Grid& scores, const std::vector<int>
   const Grid alike = row_softmax(grid(scores.rows, scores.rows, [](int, int) { return 0; }), seen);
   const Grid columns =
       flipped(row_softmax(flipped(scores), [&](int t, int u) { return seen(u, t); }));
+  // What may not be looked at has a score of 0, and a share or none.
+  const Grid shared = row_softmax(
+      grid(scores.rows, scores.rows, [&](int t, int u) { return seen(t, u) ? scores(t, u) : 0; }));
+  const Grid counted =
+      grid(scores.rows, scores.rows, [&](int t, int u) { return seen(t, u) ? shared(t, u) : 0; });
+  const Grid right = row_softmax(scores, seen);
+  const Grid alike_nowhere = grid(scores.rows, scores.rows, [&](int t, int u) {
+    return sight == Sight::random && t == 0 ? 1.0 / scores.rows : right(t, u);
+  });
+  const char* const score_of_0 =
+      "Keys that may not be looked at count as if their score were 0, and exp(0) is 1. They must "
+      "not count at all: leave them out, or take -INFINITY for their score.";
   return {
+      when([low](const Answer& a) { return low && overflowed(a); },
+           "All scores are far below 0 here, and beside a maximum of 0 all their exponentials are "
+           "0. Begin the search for the largest at -INFINITY."),
+      gives(shared.values, score_of_0),
+      gives(counted.values, score_of_0),
+      gives(alike_nowhere.values,
+            "Query 0 may look nowhere, and its row of p must be all 0. A large negative number for "
+            "the hidden scores makes them all alike there, and each gets 1 / T."),
+      gives(sight == Sight::random ? Values(scores.values.size(), 0.0) : Values{},
+            "Every value is 0: any number but 0 in the mask says that a query may look. Here it is "
+            "2."),
       when(
           [sight](const Answer& a) { return sight == Sight::random && overflowed(a); },
           "A query that may look nowhere has no sum to divide by: its row of p is all 0. NaN comes "
@@ -111,6 +135,11 @@ std::vector<Mistake> softmax_mistakes(const Grid& scores, const std::vector<int>
           alike.values,
           "All keys of a row get the same: each was compared with itself. The maximum must be the "
           "whole row's; warp_reduce<Max> makes one of what the 32 lanes have."),
+      gives(row_softmax(scores, [&](int t, int u) { return !seen(t, u); }).values,
+            "The mask is the wrong way round: a query may look where it is not 0, and not where it "
+            "is 0."),
+      gives(row_softmax(scores, [&](int t, int u) { return seen(u, t); }).values,
+            "The mask is transposed: mask[t, u] says whether query t may look at key u."),
       gives(all.values, "The mask is not applied: keys that may not be looked at have a share."),
       gives(zeroed.values,
             "Keys that may not be looked at are 0 in p, but they are counted in the sum: the rest "
@@ -123,35 +152,44 @@ void examine_softmax_kernel(Exam& exam) {
     int T;
     Sight sight;
     double scale;
+    bool low = false;  // scores are around -500
   };
-  for (const auto& [T, sight, scale] : std::vector<Case>{{3, Sight::all, 1},
-                                                         {4, Sight::past, 1},
-                                                         {1, Sight::all, 1},
-                                                         {0, Sight::all, 1},
-                                                         {5, Sight::random, 1},
-                                                         {33, Sight::all, 1},
-                                                         {37, Sight::past, 2},
-                                                         {6, Sight::loud, 1},
-                                                         {35, Sight::random, 3},
-                                                         {5, Sight::all, 500}}) {
+  for (const auto& [T, sight, scale, low] : std::vector<Case>{{3, Sight::all, 1},
+                                                              {4, Sight::past, 1},
+                                                              {1, Sight::all, 1},
+                                                              {0, Sight::all, 1},
+                                                              {5, Sight::random, 1},
+                                                              {33, Sight::all, 1},
+                                                              {37, Sight::past, 2},
+                                                              {6, Sight::loud, 1},
+                                                              {35, Sight::random, 3},
+                                                              {5, Sight::all, 500},
+                                                              {3, Sight::all, 1, true}}) {
     Grid scores = random_grid(T, T, 1, scale);
+    for (double& score : scores.values) score -= low ? 500 : 0;
     const std::vector<int> mask = mask_of(sight, T, scores);
     const Grid expected =
         row_softmax(scores, [&](int t, int u) { return mask[scores.index(t, u)] != 0; });
     Sandbox& s = exam.call(
-        fmt::format("masked_softmax(T={}), scores of size {}, {}", T, scale, words(sight)));
+        low ? fmt::format("masked_softmax(T={}), scores around -500, {}", T, words(sight))
+            : fmt::format("masked_softmax(T={}), scores of size {}, {}", T, scale, words(sight)));
     float* p = s.output(std::int64_t{T} * T);
     const float* scores_ = s.input(scores.values);
     const int* mask_ = sight == Sight::all ? nullptr : s.input(mask);
     ref_cuda::masked_softmax(p, scores_, mask_, T);
     exam.expect("p", p, expected.values, square(T), {.terms = 32},
-                softmax_mistakes(scores, mask, sight, scale > 20));
+                softmax_mistakes(scores, mask, sight, scale > 20, low));
   }
 }
 
 void examine_weighted_sum_kernel(Exam& exam) {
-  examine_weighted_sum(exam, ref_cuda::weighted_sum,
-                       {{4, 3}, {1, 1}, {2, 65}, {65, 2}, {0, 4}, {3, 0}, {67, 64}, {130, 5}});
+  examine_weighted_sum(
+      exam, ref_cuda::weighted_sum,
+      {{4, 3}, {1, 1}, {2, 65}, {65, 2}, {0, 4}, {3, 0}, {67, 64}, {130, 5}},
+      {when(
+          [](const Answer& a) { return ends_after(a, static_cast<std::size_t>(a.shape[1].size)); },
+          "Only row 0 is written. blockIdx.x counts the rows and blockIdx.y the "
+          "pieces of 64 columns: does the grid have T in its first dimension?")});
   exam.call("weighted_sum(T=64, C=64), watched by the profiler");
   const double loaded = bytes_loaded([&] { run_weighted_sum(exam.memory()); });
   const double of_x = 64.0 * 64 * 64 * sizeof(float);

@@ -1,6 +1,7 @@
 // Grades exercises/09-position/positions.cpp.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 
@@ -16,7 +17,8 @@ struct Waves {
   double first_place = 0;  // of row 0
   bool swapped = false;    // cosine first
   bool halves = false;     // all sines, then all cosines
-  bool by_column = false;  // an exponent of -c / C for column c: a pair shares no angle
+  double by_column = 0;    // an exponent of -by_column c / C: a pair shares no angle
+  double columns = 0;      // in the place of C in the exponent
   bool in_radians = true;  // or in turns: times 2 pi
   double always_base = 0;  // this base whatever is asked for
 };
@@ -29,7 +31,8 @@ Values waves(int T, int C, double base, const Waves& w) {
     for (int c = 0; c < C; ++c) {
       const int i = w.halves ? c % pairs : c / 2;
       const bool cosine = (w.halves ? c >= pairs : c % 2 == 1) != w.swapped;
-      const double exponent = w.by_column ? -1.0 * c / C : w.exponent * i / C;
+      const double exponent =
+          w.by_column > 0 ? -w.by_column * c / C : w.exponent * i / (w.columns > 0 ? w.columns : C);
       const double angle =
           (t + w.first_place) * std::pow(base, exponent) * (w.in_radians ? 1 : 2 * M_PI);
       table.push_back(cosine ? std::cos(angle) : std::sin(angle));
@@ -46,15 +49,27 @@ bool lost_digits(const Answer& a) {
   return true;
 }
 
+bool without_last_column(const Answer& a) {
+  const auto C = static_cast<std::size_t>(a.shape[1].size);
+  for (std::size_t i = 0; i < a.actual.size(); ++i) {
+    if (std::isnan(a.actual[i]) != (i % C == C - 1)) return false;
+  }
+  return true;
+}
+
+const char* const kOwnFrequency =
+    "Each column has a frequency of its own. Columns 2 i and 2 i + 1 share that of i: i = c / 2, "
+    "in whole numbers.";
+
 void examine_sinusoidal(Exam& exam) {
   struct Case {
     int T, C;
     float base;
   };
-  for (const auto& [T, C, base] : std::vector<Case>{{1, 1, 100},
-                                                    {3, 2, 100},
-                                                    {4, 6, 100},
+  for (const auto& [T, C, base] : std::vector<Case>{{4, 6, 100},
                                                     {5, 7, 10000},
+                                                    {1, 1, 100},
+                                                    {3, 2, 100},
                                                     {0, 4, 100},
                                                     {65, 12, 500},
                                                     {2500, 5, 10000}}) {
@@ -77,9 +92,15 @@ void examine_sinusoidal(Exam& exam) {
               "Every pair has the same frequency: in whole numbers, 2 * i / C is 0."),
          slip({.exponent = 2},
               "Frequencies grow from pair to pair: the angle is t divided by base^(2 i / C)."),
-         slip({.by_column = true},
-              "Each column has a frequency of its own. Columns 2 i and 2 i + 1 share that of i: "
-              "i = c / 2, in whole numbers."),
+         slip({.by_column = 1}, kOwnFrequency), slip({.by_column = 2}, kOwnFrequency),
+         slip({.columns = 2.0 * (C / 2)},
+              "The exponent has half of C in it, rounded down: for an odd C, 2 i / C is not "
+              "i / (C / 2)."),
+         slip({.columns = C - 2.0},
+              "The last pair has a frequency of 1 / base: other programs spread the pairs like "
+              "that, with a divisor of C / 2 - 1. Here the exponent of pair i is -2 i / C."),
+         when(without_last_column,
+              "The last column is not written. An odd C ends with a sine that has no cosine."),
          slip({.halves = true},
               "First all sines, then all cosines: other programs do that, but this contract puts "
               "the cosine of a pair right behind its sine."),
@@ -107,12 +128,14 @@ const std::vector<Case> kCases = {{1, 2, 1, 2, 5},  {1, 1, 1, 0, 1},   {2, 3, 4,
 // meets by a mistake.
 struct Meeting {
   bool no_start = false, by_row = false, one_place = false;
+  bool start_of_values = false;  // start is added to the index, as if it counted values
   int shift = 0;
 };
 
 std::int64_t place_of(std::int64_t k, const Case& c, const Meeting& m = {}) {
   const std::int64_t row = k / c.C;
   const std::int64_t t = m.one_place ? 0 : m.by_row ? row : row % c.T;
+  if (m.start_of_values) return c.start + t * c.C + k % c.C;
   return ((m.no_start ? 0 : c.start) + t + m.shift) * c.C + k % c.C;
 }
 
@@ -131,6 +154,8 @@ const char* const kStart =
     "`start` is left out: t = 0 is at place start, not at place 0, where a text goes on.";
 const char* const kByRow =
     "The batch is counted as if it were one long text: every sequence begins at place start again.";
+const char* const kStartOfValues =
+    "`start` counts places, not values: the row of t begins at (start + t) * C.";
 const char* const kOffByOne = "Positions are off by one: the row of t is start + t.";
 
 void examine_forward(Exam& exam) {
@@ -139,7 +164,13 @@ void examine_forward(Exam& exam) {
     Values alone = placed(Values(in.size(), 0.0), table, c, {});
     const Values expected = placed(in, table, c, {});
     const Shape shape = {{"b", c.B}, {"t", c.T}, {"c", c.C}};
+    Values grown = in;
+    for (double& value : grown) value *= std::sqrt(static_cast<double>(c.C));
     const std::vector<Mistake> mistakes = {
+        gives(placed(in, table, c, {.start_of_values = true}), kStartOfValues),
+        gives(placed(grown, table, c, {}),
+              "x is multiplied by sqrt(C). The paper does that to its embeddings, but before they "
+              "come here: x is added as it is."),
         gives(placed(in, table, c, {.no_start = true}), kStart),
         gives(placed(in, table, c, {.by_row = true}), kByRow),
         gives(placed(in, table, c, {.shift = 1}), kOffByOne),
@@ -175,6 +206,10 @@ Values collected(const Values& dout, const Case& c, const Meeting& m, int first,
     sum[static_cast<std::size_t>(at)] += dout[static_cast<std::size_t>(k)];
   }
   return sum;
+}
+
+bool reads_nan(const Answer& a) {
+  return std::any_of(a.actual.begin(), a.actual.end(), [](double x) { return std::isnan(x); });
 }
 
 void examine_backward(Exam& exam) {
@@ -218,6 +253,10 @@ void examine_backward(Exam& exam) {
          gives(mean,
                "This is the mean over the batch; the sum is asked for. Whether a mean is wanted, "
                "dout says already."),
+         when(reads_nan,
+              "NaN comes from past the end of dout. It has B * T rows, and `start` does not count "
+              "in it: only the table's row is start + t."),
+         gives(collected(gradient, c, {.start_of_values = true}, 0, c.B), kStartOfValues),
          gives(collected(gradient, c, {.no_start = true}, 0, c.B), kStart),
          gives(collected(gradient, c, {.by_row = true}, 0, c.B), kByRow),
          gives(collected(gradient, c, {.shift = 1}, 0, c.B), kOffByOne),

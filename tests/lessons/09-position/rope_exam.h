@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <string>
@@ -50,6 +51,9 @@ struct Turn {
   double second_sine = 1;      // factor of the sine in the second line
   bool long_rows = false;      // of the tables: HS entries instead of HS / 2
   bool angle_of_head = false;  // pair i of head h has angle number h * HS / 2 + i
+  bool rows_of_heads = false;  // the tables have a row for each place and head
+  bool across = false;         // pairs half of all heads apart
+  bool cosine_too = false;     // the direction is a factor of the cosine as well
 };
 
 // Su et al., equation 34, with pairs half a head apart.
@@ -61,18 +65,24 @@ inline Values turned(const Values& x, const RopeCase& c, const Turn& turn) {
     for (int h = 0; h < heads; ++h) {
       for (int i = 0; i < c.half(); ++i) {
         const std::int64_t head = row * stride + std::int64_t{h} * c.HS;
-        const auto a = static_cast<std::size_t>(head + (turn.neighbours ? 2 * i : i));
-        const auto b =
-            static_cast<std::size_t>(head + (turn.neighbours ? 2 * i + 1 : i + c.half()));
+        auto a = static_cast<std::size_t>(head + (turn.neighbours ? 2 * i : i));
+        auto b = static_cast<std::size_t>(head + (turn.neighbours ? 2 * i + 1 : i + c.half()));
+        if (turn.across) {
+          a = static_cast<std::size_t>(row * stride + std::int64_t{h} * c.half() + i);
+          b = a + static_cast<std::size_t>(heads * c.half());
+        }
         const std::int64_t place =
             (turn.no_start ? 0 : c.start) + (turn.by_row ? row : row % c.T) + turn.shift;
-        const std::int64_t table_row = turn.long_rows ? 2 * place : place;
+        const std::int64_t table_row = turn.long_rows       ? 2 * place
+                                       : turn.rows_of_heads ? place * heads + h
+                                                            : place;
         const int number = turn.angle_of_head ? h * c.half() + i : i;
         // Beyond the pairs of its row, the table goes on with the next place.
         const double angle = c.angle(table_row + number / c.half(), number % c.half());
         if ((row * heads + h) * c.half() + i >= turn.most) return out;
         const double x0 = out[a], x1 = out[b];
         double cosine = std::cos(angle), sine = turn.direction * std::sin(angle);
+        if (turn.cosine_too) cosine *= turn.direction;
         if (turn.swapped) std::swap(cosine, sine);
         out[a] = x0 * cosine - x1 * sine * turn.first_sine;
         out[b] = (turn.overwritten ? out[a] : x0) * sine * turn.second_sine + x1 * cosine;
@@ -99,6 +109,10 @@ inline bool changes_lengths(const Answer& a, const RopeCase& c) {
   return changed;
 }
 
+inline bool has_nan(const Answer& a) {
+  return std::any_of(a.actual.begin(), a.actual.end(), [](double x) { return std::isnan(x); });
+}
+
 inline std::vector<Mistake> rope_mistakes(const Values& x, const RopeCase& c, double direction) {
   const auto slip = [&](Turn turn, std::string nudge) {
     turn.direction *= direction;
@@ -107,9 +121,10 @@ inline std::vector<Mistake> rope_mistakes(const Values& x, const RopeCase& c, do
   const bool forward = direction > 0;
   return {
       slip({.direction = -1},
-           forward ? "Turned the wrong way: the minus stands before the sine of the first line."
-                   : "The gradient is turned the same way as x was. The transpose of a rotation "
-                     "turns by the same angle the other way."),
+           forward
+               ? "Turned the wrong way: the minus stands before the sine of the first line."
+               : "The gradient is turned the same way as x was. The transpose of a rotation "
+                 "turns by the same angle the other way. (Does your rotation use `direction`?)"),
       slip({.no_start = true},
            "`start` is left out: row t is at place start + t, and so is its row of the tables."),
       slip({.shift = 1}, "Positions are off by one: the row of the tables is start + t."),
@@ -145,10 +160,24 @@ inline std::vector<Mistake> rope_mistakes(const Values& x, const RopeCase& c, do
            "the tables has HS / 2 entries."),
       slip({.long_rows = true},
            "A row of the tables has HS / 2 entries, one for each pair, not HS."),
+      slip({.direction = -1, .swapped = true},
+           "Sine and cosine are swapped: at place 0 the cosine is 1 and nothing turns."),
+      slip({.rows_of_heads = true},
+           "The tables have a row for each place, and know nothing of heads: all heads of a row "
+           "are turned by the same angles."),
+      slip({.across = true},
+           "The row is cut in half, not the head: pair i of head h is (h * HS + i, "
+           "h * HS + i + HS / 2)."),
+      slip({.cosine_too = true},
+           "The cosine has changed its sign as well. cos(-a) is cos(a): only the sine is "
+           "multiplied by the direction."),
       gives(x, "Nothing was turned."),
+      when([](const Answer& a) { return has_nan(a); },
+           "NaN comes from past the end of x or of a table. A head has HS / 2 pairs, the place of "
+           "t is start + t, and row (b, t) of x begins at (b * T + t) * stride."),
       when([c](const Answer& a) { return changes_lengths(a, c); },
-           "A rotation keeps the length of every pair, and this one does not: check the four terms "
-           "and their signs."),
+           "A rotation keeps the length of every pair, and this one does not: check which two "
+           "values of a head make a pair, then the four terms and their signs."),
   };
 }
 

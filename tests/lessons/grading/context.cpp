@@ -20,7 +20,8 @@ struct Ready {
 };
 constexpr std::array<Ready, 5> kReady = {{
     {SIGSEGV, "crashed", "your code crashed (segmentation fault)",
-     "It used memory that is not its own: an index far out of range, or a null pointer that the "
+     "It used memory that is not its own: an index far out of range (size() - 1 of nothing is "
+     "huge), or a null pointer that the "
      "contract allows (look for \"may be nullptr\")."},
     {SIGBUS, "crashed", "your code crashed (bus error)", "It used memory that is not its own."},
     {SIGFPE, "crashed", "your code crashed (division by zero, of integers)",

@@ -14,29 +14,39 @@
 namespace tinygpt::lessons {
 namespace {
 
-const char* nudge_for(simt::Fault fault) {
-  switch (fault) {
+const char* nudge_for(const simt::Report& report) {
+  switch (report.fault) {
     case simt::Fault::race:
       return "Two threads touch the same value, at least one writes it, and nothing puts them in "
              "order. Within a block a __syncthreads() between write and read does; between blocks "
              "nothing does, so each value needs one owner, or an atomic.";
     case simt::Fault::out_of_bounds:
+      if (report.message.find("that the launch sized") != std::string::npos) {
+        return "An extern __shared__ array has as many bytes as the launch says, which "
+               "are the third number in <<<grid, block, bytes>>>. Where the size is a constant, "
+               "give it to the array itself.";
+      }
       return "Blocks come in whole numbers, so the last one has threads too many: they need a "
-             "guard (if (i < n)). Also compare the index with the array's shape.";
+             "guard (if (i < n)). Also compare the index with the array's shape: is the neighbour "
+             "at i + 1 read, too, or is the index of one array used for another?";
     case simt::Fault::misaligned:
       return "A vector load needs an address that is a multiple of its own size.";
     case simt::Fault::uninitialised:
       return "It reads what nobody has written yet: is a barrier missing after the write, or is "
-             "part of the shared array never filled?";
+             "part of the shared array never filled? (Threads that return early fill nothing.)";
     case simt::Fault::missed_barrier:
     case simt::Fault::divergent_barrier:
       return "Every thread of a block must come to the same __syncthreads(). Threads that have "
              "nothing to do must not return, or skip it, before.";
     case simt::Fault::absent_lane:
     case simt::Fault::wrong_mask:
-      return "Every lane that the mask names must take part in the shuffle.";
+      return "Every lane that the mask names must take part in the shuffle, so all 32 of a warp "
+             "come to a warp_sum or warp_reduce together. A lane without work of its own does not "
+             "return before, nor leave the loop: it brings a value that changes nothing.";
     case simt::Fault::launch_shape:
-      return "Look at <<<grid, block>>>: at most 1,024 threads a block, and no dimension of 0.";
+      return "Look at <<<grid, block>>>, in this order: how many blocks, then how many threads in "
+             "each. At most 1,024 threads a block, and no dimension of 0. (A quotient of whole "
+             "numbers is rounded down; ceil_div rounds up.)";
     case simt::Fault::shared_size:
       return "A block has 48 KiB of shared memory.";
     case simt::Fault::host_pointer:
@@ -80,7 +90,7 @@ std::optional<DeviceFault> watch(int round, const std::function<void()>& work) {
   const auto found = [&]() -> std::optional<DeviceFault> {
     if (checking.reports.empty()) return std::nullopt;
     const simt::Report& first = checking.reports.front();
-    return DeviceFault{simt::describe(first), nudge_for(first.fault)};
+    return DeviceFault{simt::describe(first), nudge_for(first)};
   };
   try {
     work();

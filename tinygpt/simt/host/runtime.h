@@ -60,6 +60,11 @@ struct cudaDeviceProp {
   int major, minor, l2CacheSize;
 };
 
+// ptxVersion: what the function was compiled for, which is always the emulated device's capability.
+struct cudaFuncAttributes {
+  int ptxVersion;
+};
+
 const char* cudaGetErrorString(cudaError_t error);
 const char* cudaGetErrorName(cudaError_t error);
 cudaError_t cudaGetLastError();
@@ -115,7 +120,14 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int dev
 namespace tinygpt::simt {
 cudaError_t set_function_attribute(const void* function, cudaFuncAttribute attribute, int value);
 int blocks_per_multiprocessor(int block_size, std::size_t dynamic_shared);
+int emulated_capability();  // 86, or what TINYGPT_EMULATED_CAPABILITY says (simt/device.h)
 }  // namespace tinygpt::simt
+
+template <class F>
+cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, F*) {
+  attributes->ptxVersion = tinygpt::simt::emulated_capability();
+  return cudaSuccess;
+}
 
 template <class F>
 cudaError_t cudaFuncSetAttribute(F* function, cudaFuncAttribute attribute, int value) {
