@@ -8,7 +8,7 @@ namespace tinygpt::mine {
 
 // out[m, n] = sum_k a[m, k] * b[k, n]
 //
-// out [M, N]: written. a [M, K], b [K, N]: row by row in memory.
+// out [M, N]: written, with 0 where K is 0. a [M, K], b [K, N]: row by row in memory.
 void matmul_naive(float* out, const float* a, const float* b, int M, int N, int K) {
   // your code: 03.matmul_naive
   throw NotImplemented("03.matmul_naive");

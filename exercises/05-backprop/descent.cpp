@@ -17,7 +17,7 @@ void sgd_step(float* param, const float* grad, float lr, std::int64_t n) {
 // numeric[i] = (loss(params + step e_i) - loss(params - step e_i)) / (2 step)
 //
 // Returns the parameter with the largest |numeric - gradient| / max(|numeric|, |gradient|, 1e-8);
-// the first of equals. params must be as before afterwards, to the bit.
+// the first of equals, also where all are 0. params must be as before afterwards, to the bit.
 GradientError gradient_check(const std::function<double(std::span<const double>)>& loss,
                              std::span<double> params, std::span<const double> gradient,
                              double step) {

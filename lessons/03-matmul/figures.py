@@ -19,7 +19,7 @@ def product_figure(folder):
     d.matrix(500, 50, out, 56, 32, "out [4, 2]", [], [], [["green", None]] + [[None, None]] * 3, form="%.2f")
     d.text(190, 100, "x", 18, "dim")
     d.text(450, 100, "=", 18, "dim")
-    d.text(260, 140, "bias 0.10, 0.20", 13, "dim")
+    d.text(260, 140, "rows times rows; bias 0.10, 0.20", 13, "dim")
     d.text(60, 202, "1.10 = 0.10 + 1 x 0.50 + 0 x -1.00 + 2 x 0.25", 13, "ink", mono=True)
     d.save(folder, "product")
 
@@ -53,7 +53,7 @@ def cache_figure(folder):
 
 
 def tile_figure(folder):
-    d = Drawing(640, 230, "A tile of out needs a row of tiles of a and a column of tiles of b")
+    d = Drawing(640, 244, "A tile of out needs a row of tiles of a and a column of tiles of b")
     for left, top, cols, rows, name, hit, colour in (
             (20, 30, 6, 5, "a [M, K]", lambda r, c: r == 2, "fill"),
             (230, 30, 5, 6, "b [K, N]", lambda r, c: c == 3, "warm"),
@@ -62,24 +62,27 @@ def tile_figure(folder):
         for r in range(rows):
             for c in range(cols):
                 d.rect(left + 30 * c, top + 30 * r, 30, 30, colour if hit(r, c) else "soft", "line", 0)
-    d.text(20, 224, "each value of a tile of side T is fetched once and used T times", 13, "dim")
+    d.text(20, 234, "each square is a tile of T x T numbers: a value of it is fetched once and used T times", 13, "dim")
     d.save(folder, "tiles")
 
 
 def warp_figure(folder):
     d = Drawing(640, 196, "Neighbouring threads in neighbouring rows jump; in neighbouring columns they share pieces")
     for top, title, spread, note in (
-            (30, "neighbours in neighbouring rows of a: 32 sectors", True, "32 bytes moved for 4 used"),
-            (122, "neighbours in neighbouring columns of b: 4 sectors", False, "all that is moved is used")):
+            (30, "neighbours in neighbouring rows of a: 32 sectors", True,
+             "4 of the 32 threads: each has a sector of its own, 32 bytes moved for 4 used"),
+            (122, "neighbours in neighbouring columns of b: 4 sectors", False,
+             "32 threads share 4 sectors of 8 numbers: all that is moved is used")):
         d.text(16, top - 8, title, 13, "ink", bold=True)
-        for i in range(8):
-            d.circle(27 + 15 * i if not spread else 27 + 70 * i, top + 10, 7, "accent")
-            d.text(27 + 15 * i if not spread else 27 + 70 * i, top + 13.5, str(i), 9, "page", "middle")
-        for s in range(8):
-            for k in range(4):
-                x = 20 + 70 * s + 15 * k if spread else 20 + 15 * (4 * s + k)
+        step = 150 if spread else 17  # from one thread's number to the next one's
+        for i in range(4 if spread else 32):
+            d.circle(28.5 + step * i, top + 10, 7, "accent")
+            d.text(28.5 + step * i, top + 13.5, str(i), 9, "page", "middle")
+        for sector in range(4):  # of 8 numbers, 32 bytes
+            for k in range(8):
                 hit = k == 0 or not spread
-                d.rect(x, top + 26, 15, 20, ("second" if spread else "third") if hit else "soft", "line", 0)
+                d.rect(20 + (150 if spread else 136) * sector + 17 * k, top + 26, 17, 20,
+                       ("second" if spread else "third") if hit else "soft", "line", 0)
         d.text(16, top + 64, note, 12, "dim")
     d.save(folder, "coalescing")
 

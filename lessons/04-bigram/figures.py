@@ -36,7 +36,7 @@ def softmax_figure(folder):
                                                     ("probabilities", [e / sum(exps) for e in exps], "%.3f"))):
         left = 40 + 212 * column
         d.text(left + 70, 22, title, 14, "ink", "middle", bold=True)
-        scale = 120 / max(values)
+        scale = 106 / max(values)
         for i, value in enumerate(values):
             x = left + 36 * i
             height = abs(value) * scale * (0.5 if column == 0 else 1)
@@ -51,7 +51,7 @@ def softmax_figure(folder):
 
 
 def loss_figure(folder):
-    points = [(p / 100, -math.log(p / 100)) for p in range(2, 101, 2)]
+    points = [(p / 100, -math.log(p / 100)) for p in range(1, 101)]
     line_chart(folder, "loss", "The loss, minus the logarithm of the probability of what came", {"-log p": points},
                "probability that the model gave to what came", "loss in nats", height=280, marks=False)
 
@@ -66,8 +66,12 @@ def gradient_figure(folder):
         g = p[i] - (i == target)
         d.text(x, 24, WORDS[i], 15, "ink", "middle", bold=i == target, mono=True)
         d.text(x, 46, "%.3f - %d" % (p[i], i == target), 13, "dim", "middle")
-        d.arrow(x, 106, x, 106 + 70 * g, "second" if g > 0 else "third", 3)
-        d.text(x, 178 if g > 0 else 128, "%+.3f" % g, 13, "second" if g > 0 else "third", "middle", bold=True)
+        colour = "second" if g > 0 else "third"
+        if abs(g) > 0.2:
+            d.arrow(x, 106, x, 106 + 70 * g, colour, 3)
+        else:  # too short for a head
+            d.rect(x - 1.5, 106, 3, 70 * g, colour, None, 0)
+        d.text(x, 178 if g > 0 else 128, "%+.3f" % g, 13, colour, "middle", bold=True)
         d.line(x - 40, 106, x + 40, 106)
     d.save(folder, "gradient")
 

@@ -43,7 +43,8 @@ void softmax_backward(float* dx, const float* dout, const float* out, int N, int
 
 // losses[n] = lse[n] - logits[n, targets[n]],  lse[n] = log sum_v exp(logits[n, v])
 //
-// losses, lse [N]: written. logits [N, V]. targets [N]: a class each, or kIgnoreTarget (loss 0).
+// losses, lse [N]: written. logits [N, V]. targets [N]: a class each, or kIgnoreTarget (loss 0, and
+// lse as in every row).
 void cross_entropy_forward(float* losses, float* lse, const float* logits, const int* targets,
                            int N, int V) {
   // your code: 04.cross_entropy_forward

@@ -55,7 +55,7 @@ def number(value):
 def show(task, verdict, solution_profile):
     kind = verdict["verdict"]
     title = "  %s %-6s %s" % (word("given" if task.solved and kind == "passed" else kind), lessons.short_name(task),
-                              task.symbol + ("  (CUDA)" if task.device == "cuda" else ""))
+                              task.name + ("  (CUDA)" if task.device == "cuda" else ""))
     say(title)
     if kind == "not implemented":
         say(INDENT + paint("%s: %s" % (lessons.exercise_path(task), task.about), "dim"))
@@ -153,13 +153,13 @@ def say_next(root, tasks, passed, state):
     if written:
         say("Stuck? ./course hint %s" % lessons.short_name(written[0]))
     elif failed:
-        say("Next: write %s in %s" % (failed[0].symbol, lessons.exercise_path(failed[0])))
+        say("Next: write %s in %s" % (failed[0].name, lessons.exercise_path(failed[0])))
     elif passed == len(tasks):
         task = next_task(lessons.load(root), state)
         if task is None:
             say("That was the last task of the course as it is today.")
         else:
-            say("Next: %s %s, in %s" % (lessons.short_name(task), task.symbol, lessons.exercise_path(task)))
+            say("Next: %s %s, in %s" % (lessons.short_name(task), task.name, lessons.exercise_path(task)))
         say("To compare with ours: ./course diff %s" % lessons.short_name(tasks[-1]))
 
 

@@ -30,7 +30,7 @@ def where_you_are(root):
     say("%s %02d %s" % (paint("Lesson", "bold"), lesson.number, lesson.title))
     say("  %s\n" % lesson.question)
     say("  read    lessons/%s/README.md  (about %d minutes)" % (lesson.name, lesson.minutes))
-    say("  write   %s in %s: %s" % (task.symbol, lessons.exercise_path(task), task.about))
+    say("  write   %s in %s: %s" % (task.name, lessons.exercise_path(task), task.about))
     say("  check   ./course check %s" % lessons.short_name(task))
 
 
@@ -48,7 +48,7 @@ def list_all(root, name):
             mark = "given" if task.solved else "passed" if progress.passed(state, task) else ""
             device = "CUDA" if task.device == "cuda" else ""
             say("  %s %-6s %-34s %-5s %s" % (paint("%-6s" % mark, "good" if mark == "passed" else "dim"),
-                                            lessons.short_name(task), task.symbol, device, task.about))
+                                            lessons.short_name(task), task.name, device, task.about))
     return 0
 
 
@@ -65,7 +65,7 @@ def one_task(root, name):
     tasks = exact if len(exact) == 1 else tasks  # softmax_forward rather than softmax_forward_cuda
     if len(tasks) > 1:
         raise Failure("'%s' are several tasks; name one: %s"
-                      % (name, ", ".join("%s %s" % (lessons.short_name(task), task.symbol) for task in tasks)))
+                      % (name, ", ".join("%s %s" % (lessons.short_name(task), task.name) for task in tasks)))
     return tasks[0]
 
 
@@ -76,7 +76,7 @@ def hint(root, name):
     shown = min(mine.get("hints", 0) + 1, len(task.hints))
     mine["hints"] = shown
     progress.save(root, state)
-    say(paint("%s %s" % (lessons.short_name(task), task.symbol), "title") + "  " + lessons.exercise_path(task))
+    say(paint("%s %s" % (lessons.short_name(task), task.name), "title") + "  " + lessons.exercise_path(task))
     for number, text in enumerate(task.hints[:shown], 1):
         say("  %d. %s" % (number, check.wrap(text).replace("\n", "\n     ")))
     if shown < len(task.hints):

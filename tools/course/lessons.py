@@ -7,8 +7,9 @@ from collections import namedtuple
 from course.terminal import Failure
 
 # id: "04.softmax_forward". file: in exercises/NN-name/. device: cpu or cuda. lines: what a solution takes, about.
+# name: of the function to write, where it is not the symbol of the table that it is a part of.
 # solved: an example that needs no work. hints: from a nudge to the idea in words.
-Task = namedtuple("Task", "id symbol file device lines solved about hints lesson ordinal")
+Task = namedtuple("Task", "id symbol file device lines solved about hints lesson ordinal name")
 Lesson = namedtuple("Lesson", "number name title question minutes tasks mistakes")
 
 COURSE_LENGTH = 29  # lessons 00 to 28
@@ -23,7 +24,7 @@ def read_lesson(path):
         for ordinal, task in enumerate(value["tasks"], 1):
             lesson.tasks.append(Task(task["id"], task["symbol"], task["file"], task["device"], task["lines"],
                                      task.get("solved", False), task["about"], tuple(task["hints"]), lesson.name,
-                                     ordinal))
+                                     ordinal, task.get("name", task["symbol"])))
         return lesson
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise Failure("%s cannot be read (%s: %s). git checkout brings it back."
@@ -72,13 +73,13 @@ def find_tasks(lessons, word):
     for task in tasks:
         if word in (task.id, short_name(task)):
             return [task]
-    named = [task for task in tasks if word in (task.symbol, task.id.split(".", 1)[1])]
+    named = [task for task in tasks if word in (task.symbol, task.name, task.id.split(".", 1)[1])]
     if named:
         return named
     start, _, rest = word.partition(".")
     lesson = find_lesson(lessons, start)
     if lesson and rest:
-        named = [task for task in lesson.tasks if rest in (task.symbol, str(task.ordinal))]
+        named = [task for task in lesson.tasks if rest in (task.symbol, task.name, str(task.ordinal))]
         if named:
             return named
         raise Failure("Lesson %s has no task '%s'. Its tasks: %s"

@@ -22,6 +22,14 @@ void examine_traffic(Exam& exam, const char* name, Product* product, double most
       "Each value of a tile is to be loaded once, by one thread, into shared memory, where all "
       "threads "
       "of the block read it.");
+  const double sectors =
+      sectors_per_request([&] { run_product(exam.memory(), product, 64, 64, 64); });
+  exam.expect_true(
+      sectors < 5,
+      fmt::format("a warp's request moves {:.1f} sectors of 32 bytes on average; 4 are enough",
+                  sectors),
+      "Neighbouring threads must touch neighbours in memory: let threadIdx.x run along a row of a, "
+      "of b and of out, and threadIdx.y down the rows.");
 }
 
 }  // namespace

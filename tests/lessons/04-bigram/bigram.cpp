@@ -16,12 +16,14 @@ struct Rule {
   bool whole_table = false;  // normalised by all counts instead of the row's
   bool half_smoothed = false;
   double smoothing = 1;
+  bool smoothed_once = false;  // the row's sum grows by one smoothing instead of V
+  int stride = 1;              // from one counted pair to the next
 };
 
 Values table_of(const std::vector<int>& tokens, int V, const Rule& rule) {
   const auto size = static_cast<std::size_t>(V);
   Values count(size * size);
-  for (std::int64_t i = 0; i < rule.pairs; ++i) {
+  for (std::int64_t i = 0; i < rule.pairs; i += rule.stride) {
     const auto a = static_cast<std::size_t>(tokens[static_cast<std::size_t>(i)]);
     const auto b = static_cast<std::size_t>(tokens[static_cast<std::size_t>(i) + 1]);
     count[rule.swapped ? b * size + a : a * size + b] += 1;
@@ -30,7 +32,7 @@ Values table_of(const std::vector<int>& tokens, int V, const Rule& rule) {
   for (const double c : count) all += c + rule.smoothing;
   Values table(count.size());
   for (std::size_t v = 0; v < size; ++v) {
-    double sum = rule.half_smoothed ? 0 : rule.smoothing * V;
+    double sum = rule.half_smoothed ? 0 : rule.smoothing * (rule.smoothed_once ? 1 : V);
     for (std::size_t w = 0; w < size; ++w) sum += count[v * size + w];
     for (std::size_t w = 0; w < size; ++w) {
       table[v * size + w] =
@@ -87,6 +89,12 @@ void examine(Exam& exam) {
                        "Smoothing is in the numerator only. Each of the row's V pairs is counted "
                        "`smoothing` times in "
                        "advance, so the row's sum grows by smoothing * V."),
+                 gives(with([](Rule& r) { r.smoothed_once = true; }),
+                       "The row's sum has `smoothing` once. Each of its V pairs is counted in "
+                       "advance, so it grows by smoothing * V."),
+                 gives(with([](Rule& r) { r.stride = 2; }),
+                       "Every second pair is left out. Pairs overlap: each token but the last "
+                       "begins one."),
                  gives(with([](Rule& r) { r.smoothing = 1e-300; }), "Smoothing is left out."),
                  gives(plain, "These are the probabilities; their logarithms are asked for.")});
   }

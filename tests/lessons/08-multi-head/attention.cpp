@@ -32,6 +32,9 @@ void examine_offsets(Exam& exam) {
            {at(h, NH + 2 * g, NH + 2 * g + 1),
             "Keys and values do not take turns: all keys come first, then all values."},
            {at(h, g, g), "Keys stand behind the NH queries, values behind the keys."},
+           {{h * HS, NH * HS + g, (NH + NKV) * HS + g},
+            "HS numbers belong to each key and value, too: key g begins g * HS numbers behind the "
+            "first one."},
            {{h, NH * HS + g, (NH + NKV) * HS + g},
             "The heads are interleaved: each head has HS numbers side by side, so it begins at a "
             "multiple of HS."}});

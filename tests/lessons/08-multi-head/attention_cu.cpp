@@ -18,7 +18,10 @@ void call_queries(Exam& exam, Sandbox& s, const BackwardArguments& a, const Atte
   Values magnitude;
   for (const double d : a.delta) magnitude.push_back(std::abs(d) + n.HS);
   exam.expect("delta", delta, a.delta, n.lse_shape(),
-              {.terms = static_cast<double>(n.HS), .magnitudes = magnitude});
+              {.terms = static_cast<double>(n.HS), .magnitudes = magnitude},
+              {slipped([&] { return delta_of(n, a.out_values, a.dout_values, 32); },
+                       "This is lane 0's share of the sum over d. warp_dot, or warp_sum of what "
+                       "each lane has, makes one sum of all 32.")});
 }
 
 void call_keys(Sandbox& s, const BackwardArguments& a, const AttentionSize& n) {

@@ -9,8 +9,10 @@
 #include <string>
 #include <vector>
 
+#include "tests/lessons/08-multi-head/not_finite.h"
 #include "tests/lessons/08-multi-head/slips.h"
 #include "tests/lessons/grading/exam.h"
+#include "tests/lessons/grading/parts.h"
 #include "tests/ops/equations.h"
 
 namespace tinygpt::lessons {
@@ -115,6 +117,13 @@ inline std::vector<Known> common_slips(const AttentionSize& size) {
   };
 }
 
+inline constexpr const char* kFirstOfHead =
+    "Only number 0 of each head is right. Does one lane alone write? All lanes do, each its own: "
+    "d = lane, lane + 32, ...";
+inline constexpr const char* kFirst32OfHead =
+    "Only the first 32 numbers of each head are right. Where HS is larger, a lane has several: "
+    "d = lane, lane + 32, ...";
+
 inline void expect_forward(Exam& exam, const Case& c, const Values& qkv, const float* out,
                            const float* lse) {
   const AttentionSize& size = c.size;
@@ -138,15 +147,14 @@ inline void expect_forward(Exam& exam, const Case& c, const Values& qkv, const f
   known.push_back({{.term = Term::head_major},
                    "The numbers are right, but laid out as [B, NH, T, HS]. A row of out holds one "
                    "token's heads side by side: [B, T, NH * HS]."});
-  std::vector<Mistake> of_out = {when(
-      [&](const Answer& a) {
-        for (const double v : a.actual) {
-          if (!std::isfinite(v)) return c.scale > 1;
-        }
-        return false;
-      },
-      "Large scores: exp of them is infinite, and infinity divided by infinity is NaN. Take "
-      "the largest score of the query off all of its scores first, as in lesson 04.")};
+  known.push_back(
+      {{.term = Term::nothing_rescaled},
+       "Neither the sum nor acc shrinks when a larger score turns up. The factor is "
+       "exp(before - largest): remember `before` while it still differs from largest."});
+  std::vector<Mistake> of_out;
+  if (c.scale > 1) of_out = not_finite(size, qkv, exact_lse.value);
+  of_out.push_back(only_first_columns(1, kFirstOfHead));
+  of_out.push_back(only_first_columns(32, kFirst32OfHead));
   std::vector<Mistake> of_lse;
   for (const Known& k : known) {
     const auto attend = [&size, &qkv, slip = k.slip] {
@@ -234,6 +242,7 @@ struct BackwardArguments {
   float* dqkv = nullptr;
   const float *dout = nullptr, *out = nullptr, *lse = nullptr, *qkv = nullptr;
   Values delta = {};  // for those who want it, or check it
+  Values out_values = {}, dout_values = {};
 };
 using CallBackward = std::function<void(Sandbox&, const BackwardArguments&, const AttentionSize&)>;
 
@@ -266,6 +275,18 @@ inline std::vector<Known> backward_slips(const AttentionSize& size) {
       {Term::dk_of_first_head,
        "Only the first head of each group arrives in dk and dv: go over all NH / NKV of them."},
       {Term::signs, "The sign of ds: dp - delta, not the other way round."},
+      {Term::delta_of_all_heads,
+       "delta is summed over the row of all heads. A head's softmax knows its own only: dout . out "
+       "over its HS numbers."},
+      {Term::delta_so_far,
+       "delta has to be whole before the first ds: yours is the sum over the keys up to u. "
+       "dout[t] . out[t] is the whole sum, without a loop over the keys."},
+      {Term::mean_of_group,
+       "This is the mean over the heads of a group. A gradient is a sum: each head adds all of its "
+       "part to the dk and dv that it shares."},
+      {Term::sums_so_far,
+       "The sums of the first heads of a group arrive again with each later head: add to dqkv "
+       "once, behind the loop over the heads, or clear the sums for each head."},
   };
   std::vector<Known> known;
   for (const auto& [term, nudge] : terms) known.push_back({{.term = term}, nudge});
@@ -299,6 +320,8 @@ inline void expect_piece(Exam& exam, const Piece& piece, Part part, const Case& 
                ? "It is as it was before the call: nothing was added to it."
                : "It is as it was before the call: nothing was added to it, or 0. (If dp "
                  "is a product with out[t] instead of v[u], ds is 0.)")};
+  mistakes.push_back(only_first_columns(1, kFirstOfHead));
+  mistakes.push_back(only_first_columns(32, kFirst32OfHead));
   for (const Known& k : backward_slips(size)) {
     mistakes.push_back(
         slipped([&, slip = k.slip] { return on_top(here(gradient_of(slip))); }, k.nudge, k.rows));
@@ -310,11 +333,13 @@ inline void expect_piece(Exam& exam, const Piece& piece, Part part, const Case& 
               mistakes);
 }
 
-// delta[b, h, t] = dout . out
-inline Values delta_of(const AttentionSize& s, const Values& out, const Values& dout) {
+// delta[b, h, t] = dout . out, or the part of it with every step-th number of a head
+inline Values delta_of(const AttentionSize& s, const Values& out, const Values& dout,
+                       int step = 1) {
   Values delta(static_cast<std::size_t>(s.lse()));
   for (int i = 0; i < static_cast<int>(out.size()); ++i) {
     const int h = i / s.HS % s.NH, t = i / s.HS / s.NH % s.T, b = i / s.HS / s.NH / s.T;
+    if (i % s.HS % step != 0) continue;
     const auto at = static_cast<std::size_t>(i);
     delta[static_cast<std::size_t>((b * s.NH + h) * s.T + t)] += out[at] * dout[at];
   }
@@ -334,6 +359,7 @@ inline void examine_backward(Exam& exam, const std::string& name, Part part,
     a.dout = s.input(dout), a.out = s.input(saved.out);
     a.lse = s.input(saved.lse), a.qkv = s.input(qkv);
     a.delta = delta_of(size, saved.out, dout);
+    a.out_values = saved.out, a.dout_values = dout;
     const Values start = s.values(a.dqkv);
     call(s, a, size);
     const Values actual = s.values(a.dqkv);

@@ -36,6 +36,14 @@ void examine_mask(Exam& exam) {
     for (std::size_t i = 0; i < scores.size() && i < static_cast<std::size_t>(T * T); ++i) {
       first_only[i] = expected[i];
     }
+    Values rows_apart = scores;  // row t of matrix n looked for at (n + t) * T
+    for (int n = 0; n < N; ++n) {
+      for (int t = 0; t < T; ++t) {
+        for (int u = t + 1; u < T; ++u) {
+          rows_apart[static_cast<std::size_t>((n + t) * T + u)] = -INFINITY;
+        }
+      }
+    }
     Sandbox& s = exam.call(fmt::format("causal_mask(N={}, T={})", N, T));
     float* buffer = s.accumulator(scores);
     ref::causal_mask(buffer, N, T);
@@ -53,6 +61,22 @@ void examine_mask(Exam& exam) {
          exactly(masked(scores, T, future, 0.0),
                  "A score of 0 is a score like any other: exp(0) is 1. Only -infinity becomes the "
                  "probability 0."),
+         exactly(
+             rows_apart,
+             "Matrix n begins n * T * T numbers after the first, not n * T: one matrix is T rows "
+             "of T."),
+         when(
+             [&](const Answer& a) {
+               bool any = false;
+               for (std::size_t i = 0; i < a.actual.size(); ++i) {
+                 const bool hidden = std::isinf(a.expected[i]);
+                 if (hidden ? !std::isinf(a.actual[i]) : !std::isnan(a.actual[i])) return false;
+                 any |= !hidden;
+               }
+               return any;
+             },
+             "0 times infinity is NaN: do not multiply by the mask, choose. What the query may see "
+             "is not touched."),
          exactly(first_only, "Only the first matrix is masked; there are N of them, T * T apart."),
          when(
              [&](const Answer& a) {

@@ -36,9 +36,14 @@ enum class Term {
   p_without_lse,     // exp(s)
   sum_not_rescaled,  // forward in one pass, by an online softmax
   acc_not_rescaled,
-  dk_of_first_head,  // of the heads of a group, one only adds to dk and dv
-  dk_of_last_head,   // the heads of a group overwrite each other's dk and dv
-  signs,             // ds = p * (delta - dp)
+  dk_of_first_head,    // of the heads of a group, one only adds to dk and dv
+  dk_of_last_head,     // the heads of a group overwrite each other's dk and dv
+  signs,               // ds = p * (delta - dp)
+  nothing_rescaled,    // forward: neither sum nor acc
+  delta_of_all_heads,  // backward: dout . out over the whole row
+  delta_so_far,        // summed up in the loop that uses it
+  mean_of_group,       // dk and dv divided by the heads that share them
+  sums_so_far,         // dk and dv, never cleared, added behind each head of the group
 };
 
 struct Slip {
@@ -140,10 +145,11 @@ inline Attended Attention::forward() const {
           const double before = largest;
           largest = std::max(largest, p[u]);
           const double shrink = before == largest ? 1 : std::exp(before - largest);
-          sum =
-              sum * (slip_.term == Term::sum_not_rescaled ? 1 : shrink) + std::exp(p[u] - largest);
-          for (double& weight : weights)
-            weight *= slip_.term == Term::acc_not_rescaled ? 1 : shrink;
+          const bool nothing = slip_.term == Term::nothing_rescaled;
+          const bool keeps_sum = nothing || slip_.term == Term::sum_not_rescaled;
+          const bool keeps_acc = nothing || slip_.term == Term::acc_not_rescaled;
+          sum = sum * (keeps_sum ? 1 : shrink) + std::exp(p[u] - largest);
+          for (double& weight : weights) weight *= keeps_acc ? 1 : shrink;
           weights[u] = std::exp(p[u] - largest);
         }
         a.lse[static_cast<std::size_t>((std::int64_t{b} * s_.NH + h) * s_.T + t)] =
@@ -168,7 +174,9 @@ inline void Attention::backward_query(Values& d, int b, int h, int t, const Atte
   const double lse = saved.lse[static_cast<std::size_t>((std::int64_t{b} * s_.NH + h) * s_.T + t)];
   Values p(static_cast<std::size_t>(s_.T)), dp(p);
   double delta = 0, sum_dp = 0;
-  for (int c = 0; c < s_.HS; ++c) {
+  const int first = term == Term::delta_of_all_heads ? -h * s_.HS : 0;
+  const int end = term == Term::delta_of_all_heads ? (s_.NH - h) * s_.HS : s_.HS;
+  for (int c = first; c < end; ++c) {
     delta += dout_at(c) * saved.out[static_cast<std::size_t>(out_at(b, t, h, c))];
   }
   for (int u = 0; u < s_.T; ++u) {
@@ -180,11 +188,12 @@ inline void Attention::backward_query(Values& d, int b, int h, int t, const Atte
     }
     if (sees(t, u)) sum_dp += dp[i];
   }
-  if (term == Term::no_delta) delta = 0;
+  if (term == Term::no_delta || term == Term::delta_so_far) delta = 0;
   if (term == Term::delta_without_p) delta = sum_dp;
   for (int u = 0; u < s_.T; ++u) {
     if (!sees(t, u)) continue;
     const auto i = static_cast<std::size_t>(u);
+    if (term == Term::delta_so_far) delta += p[i] * dp[i];
     const double dp_u = term == Term::dp_of_out ? delta : dp[i];
     double ds = (term == Term::no_p ? 1 : p[i]) * (dp_u - delta);
     if (term == Term::signs) ds = -ds;
@@ -194,6 +203,8 @@ inline void Attention::backward_query(Values& d, int b, int h, int t, const Atte
     const int shared = s_.NH / s_.NKV;
     const bool lost = (term == Term::dk_of_last_head && h % shared != shared - 1) ||
                       (term == Term::dk_of_first_head && h % shared != 0);
+    const int times = term == Term::sums_so_far ? shared - h % shared : 1;
+    const double share = term == Term::mean_of_group ? 1.0 / shared : times;
     for (int c = 0; c < s_.HS; ++c) {
       double nowhere = 0;
       const auto to = [&](int row, int which) -> double& {
@@ -203,9 +214,9 @@ inline void Attention::backward_query(Values& d, int b, int h, int t, const Atte
       to(t, 0) += ds * for_q * value(b, u, 1, h, c);
       if (lost) continue;
       to(u, 1) +=
-          ds * for_k *
+          share * ds * for_k *
           value(b, term == Term::dk_of_keys ? u : t, term == Term::dk_of_keys ? 1 : 0, h, c);
-      to(u, 2) += for_v * dout_at(c);
+      to(u, 2) += share * for_v * dout_at(c);
     }
   }
 }

@@ -41,6 +41,7 @@ Mistake another_mask(const Values& x, double scale, const char* nudge) {
   return when(
       [x, scale](const Answer& a) {
         for (std::size_t i = 0; i < x.size(); ++i) {
+          if (std::isnan(a.actual[i])) return false;
           const bool dropped = std::abs(a.actual[i]) <= a.allowed[i];
           if (!dropped && std::abs(a.actual[i] - x[i] * scale) > 4 * a.allowed[i]) return false;
         }
@@ -63,26 +64,45 @@ std::vector<Mistake> mistakes(const Case& c, const Values& x, const char* other_
       gives(chosen(x, kept, scale, false),
             "The wrong ones are dropped: is_kept says which values stay."),
       gives(x, "Nothing is dropped."),
+      gives(chosen(x, kept, 2),
+            "Each kept value is doubled. That is right for p = 0.5 only: multiply by 1 / (1 - p)."),
       gives(chosen(x, std::vector<bool>(x.size(), true), scale),
             "All values grow, and none is dropped: those that is_kept does not name become 0."),
       another_mask(x, scale, other_mask),
   };
 }
 
+// The kept values are right, and the dropped ones still hold what they held before.
+Mistake dropped_stay(const Case& c, const Values& before) {
+  return when(
+      [kept = mask(c), before](const Answer& a) {
+        for (std::size_t i = 0; i < kept.size(); ++i) {
+          const double wanted = kept[i] ? a.expected[i] : before[i];
+          const bool same = std::abs(a.actual[i] - wanted) <= a.allowed[i] ||
+                            (std::isnan(a.actual[i]) && std::isnan(wanted));
+          if (!same) return false;
+        }
+        return true;
+      },
+      "The dropped values are as they were before the call. They are written, too: 0.");
+}
+
 void examine_forward(Exam& exam) {
   for (const Case& c : kCases) {
     const Values in = random_values(c.n, 1, 1.0, 2.0);
     const Values expected = chosen(in, mask(c), 1 / (1 - double{c.p}));
-    const std::vector<Mistake> known = mistakes(
+    std::vector<Mistake> known = mistakes(
         c, in, "This is another mask: ask is_kept for value i, with the p, seed and stream given.");
     const auto call = fmt::format("dropout_forward(n={}, p={:g}, seed={}, stream={})", c.n, c.p,
                                   c.seed, c.stream);
     Sandbox& s = exam.call(call);
+    known.push_back(dropped_stay(c, Values(in.size(), NAN)));
     float* out = s.output(c.n);
     const float* x = s.input(in);
     ref::dropout_forward(out, x, c.n, c.p, c.seed, c.stream);
     exam.expect("out", out, expected, {{"i", c.n}}, {}, known);
     Sandbox& same = exam.call(call + ", out in the place of x");
+    known.back() = dropped_stay(c, in);
     float* both = same.accumulator(in);
     ref::dropout_forward(both, both, c.n, c.p, c.seed, c.stream);
     exam.expect("out", both, expected, {{"i", c.n}}, {}, known);
@@ -114,7 +134,8 @@ void examine_backward(Exam& exam) {
     exam.expect("dx", both, expected, {{"i", c.n}}, {},
                 {gives(doubled,
                        "dx is dout here: the contract says that the value is replaced, not added "
-                       "to. Compare the two pointers.")});
+                       "to. Compare the two pointers."),
+                 dropped_stay(c, dout)});
   }
 }
 

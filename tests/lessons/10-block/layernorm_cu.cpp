@@ -48,6 +48,13 @@ void examine_forward(Exam& exam) {
 // What arrives if the rows are shared out wrongly among the blocks.
 std::vector<Mistake> pieces_of(const Values& terms, int N, int C) {
   const int pieces = std::min((N + 63) / 64, 128);
+  constexpr int kThreads = 256;
+  if (C > kThreads) {
+    return {only_first_columns(
+        kThreads,
+        "Only the first 256 columns arrive. The second stage has one thread for each "
+        "column: that takes ceil_div(C, kThreads) blocks.")};
+  }
   if (N <= 8 * pieces) return {};
   const auto piece = [pieces](int n) { return n / 8 % pieces; };
   std::vector<Mistake> all = {
@@ -65,6 +72,10 @@ std::vector<Mistake> pieces_of(const Values& terms, int N, int C) {
   all.push_back(
       gives(column_sums(terms, N, C, [piece, pieces](int n) { return piece(n) != pieces - 1; }),
             "The last row of partial sums is left out."));
+  all.push_back(gives(
+      column_sums(terms, N, C, [N, pieces](int n) { return n < N / pieces * pieces; }),
+      "The last rows are left out: N / gridDim.y is rounded down, and what remains belongs to "
+      "nobody. Go on in steps of gridDim.y * blockDim.y while n < N."));
   return all;
 }
 
@@ -78,7 +89,7 @@ std::vector<Task> tasks() {
            [](Exam& e) {
              examine_layernorm_backward(
                  e, ref_cuda::layernorm_backward<float>,
-                 {{3, 4}, {1, 1}, {0, 3}, {8, 33}, {9, 32}, {65, 5}, {150, 35}, {300, 2}},
+                 {{3, 4}, {1, 1}, {0, 3}, {8, 33}, {9, 32}, {65, 5}, {150, 35}, {300, 2}, {2, 257}},
                  ref_cuda::norm_scratch_size, pieces_of);
            },
            {"512 rows of 64", [](const Memory& m) { run_backward(m, 512, 64); }}}};

@@ -8,6 +8,7 @@
 #include <functional>
 
 #include "tests/lessons/grading/exam.h"
+#include "tests/lessons/grading/parts.h"
 #include "tests/ops/equations.h"
 
 namespace tinygpt::lessons {
@@ -18,6 +19,23 @@ inline constexpr const char* kTwoPasses =
     "(and do not round the sum on the way).";
 inline constexpr const char* kInsideTheRoot =
     "eps belongs inside the root: 1 / sqrt(var + eps), not 1 / (sqrt(var) + eps).";
+
+inline constexpr const char* kSumsGoOn =
+    "The first row is right, and the others are not. Does every row begin with sums of 0, and n * "
+    "C "
+    "numbers further on?";
+inline constexpr const char* kOnlyFirst32 =
+    "Only the first 32 numbers of a row are right: a lane goes on to c + 32, c + 64, ... of the "
+    "row, "
+    "and weight and bias have a number for each c.";
+inline constexpr const char* kRunningAverages =
+    "Only the last number of each row is right. The averages run over the whole row, so they have "
+    "to be known before the first dx: they take a loop of their own.";
+
+// A loop that sums and uses the sums at once: they are whole only at the row's end.
+inline Mistake running_averages(int C) {
+  return only_right_where([C](const Coordinates& at) { return at[1] == C - 1; }, kRunningAverages);
+}
 
 // What one value of a row has to do with in a norm's equations. Averages run over its row.
 struct NormTerms {
@@ -119,6 +137,11 @@ inline std::vector<Mistake> rstd_mistakes(const Values& x, int N, int C, double 
             "This is the deviation; rstd is 1 over it."),
       gives(of([&](double v, double) { return 1 / std::sqrt(v * C + eps); }),
             "The squares are summed, but the sum is not divided by C."),
+      gives(of([&](double v, double) { return 1 / std::sqrt(v + eps / C); }),
+            "eps is divided by C here. It is added to the average, behind the division."),
+      gives(of([&](double, double) { return 1 / std::sqrt(eps); }),
+            "The average of the squares is 0. In C++ 1 / C is a division of integers: 0 for every "
+            "C above 1. Divide the sum by C."),
       gives(of([&](double v, double m) {
               return 1 / std::sqrt(v + (centred ? m * m : -m * m) + eps);
             }),
@@ -130,6 +153,7 @@ inline std::vector<Mistake> rstd_mistakes(const Values& x, int N, int C, double 
                         "You divide the squares by C - 1, as statistics does for a sample. "
                         "LayerNorm divides by C."));
   }
+  all.push_back(only_first_row(kSumsGoOn));
   return all;
 }
 
@@ -162,7 +186,14 @@ inline std::vector<NormCase> norm_cases() {
 }
 
 inline std::vector<Mistake> mean_mistakes(const NormCase& c, const Values& mean) {
-  std::vector<Mistake> all = {gives(times(mean, c.C), "The sum is not divided by C.")};
+  std::vector<Mistake> all = {
+      gives(times(mean, c.C), "The sum is not divided by C."),
+      gives(times(mean, 0),
+            "In C++ 1 / C is a division of integers: 0 for every C above 1. Divide the sum by C."),
+      only_first_row(kSumsGoOn),
+      only_right_where([whole = c.N / 8 * 8](const Coordinates& at) { return at[0] < whole; },
+                       "Only the rows of full blocks, 8 each, are written: a last block takes what "
+                       "remains. ceil_div rounds the number of blocks up.")};
   if (c.C < 2 || c.C > 32) return all;
   Values first;
   for (int n = 0; n < c.N; ++n) first.push_back(c.x[static_cast<std::size_t>(n * c.C)]);
@@ -212,7 +243,8 @@ inline void examine_layernorm_case(Exam& exam, LayernormForwardFunction* forward
              "The bias is added last: xhat * weight + bias."),
        gives(
            answer([](const NormTerms& t, double shift) { return t.x * t.rstd * t.weight + shift; }),
-           "The mean is not taken off x.")});
+           "The mean is not taken off x."),
+       only_first_columns(32, kOnlyFirst32)});
 }
 
 inline void examine_layernorm_forward(Exam& exam, LayernormForwardFunction* forward) {
@@ -242,7 +274,7 @@ struct NormSize {
 
 // What the wrong terms of dx would give.
 inline std::vector<Mistake> layernorm_dx_mistakes(
-    const std::function<Values(const std::function<double(const NormTerms&)>&)>& of) {
+    const std::function<Values(const std::function<double(const NormTerms&)>&)>& of, int C) {
   using T = const NormTerms&;
   return {
       gives(of([](T t) { return t.rstd * (t.g - t.xhat * t.mean_g_xhat); }),
@@ -268,6 +300,16 @@ inline std::vector<Mistake> layernorm_dx_mistakes(
             "The sign of the last term: the part along xhat is taken off."),
       gives(of([](T t) { return t.rstd * (t.g + t.mean_g - t.xhat * t.mean_g_xhat); }),
             "The sign of the second term: the average of g is taken off."),
+      gives(of([](T t) { return t.rstd * (t.g - t.mean_d - t.xhat * t.mean_d_xhat); }),
+            "The averages are of g = dout * weight; yours are of dout."),
+      gives(of([](T t) { return t.rstd * t.weight * (t.g - t.mean_g - t.xhat * t.mean_g_xhat); }),
+            "The weight is there twice: g = dout * weight has it already."),
+      gives(of([](T t) {
+              return t.rstd * (t.g - t.mean_g - t.xhat * t.mean_g_xhat / std::pow(t.rstd, 4));
+            }),
+            "rstd is 1 over the deviation already: xhat is (x - mean) times rstd."),
+      running_averages(C),
+      only_first_row(kSumsGoOn),
   };
 }
 
@@ -325,7 +367,7 @@ inline void examine_layernorm_backward(Exam& exam, LayernormBackwardFunction* ba
         return Tolerance{.terms = static_cast<double>(terms), .magnitudes = e.magnitude};
       };
       exam.expect_added("dx", dx, exact[0].value, {{"n", N}, {"c", C}}, within(exact[0], C),
-                        layernorm_dx_mistakes(of));
+                        layernorm_dx_mistakes(of, C));
       const Values terms = of([](const NormTerms& t) { return t.d * t.xhat; });
       std::vector<Mistake> mistakes = weight_mistakes(sums_of, N, true);
       mistakes.push_back(each_row_replaces(terms, start, N, C));

@@ -31,9 +31,15 @@ void examine_backward(Exam& exam) {
     Sandbox& s = exam.call(fmt::format("residual_backward(n={})", n));
     float *da = s.accumulator(n, 4), *db = s.accumulator(n, 5);
     const float* d = s.input(dout);
+    Values of_da = s.values(da);
+    for (std::size_t i = 0; i < of_da.size(); ++i) of_da[i] += dout[i];
     ref::residual_backward(da, db, d, n);
     exam.expect_added("da", da, dout, {{"i", n}}, {.scale = 4}, {gives(times(dout, 0.5), half)});
-    exam.expect_added("db", db, dout, {{"i", n}}, {.scale = 4}, {gives(times(dout, 0.5), half)});
+    exam.expect_added("db", db, dout, {{"i", n}}, {.scale = 4},
+                      {gives(times(dout, 0.5), half),
+                       gives(of_da,
+                             "db gets dout itself, not what da has gathered: da held "
+                             "something before the call.")});
 
     Sandbox& same = exam.call(fmt::format("residual_backward(n={}), da is dout", n));
     float *stream = same.accumulator(dout), *branch = same.accumulator(n, 6);

@@ -33,7 +33,7 @@ void examine_forward(Exam& exam) {
 }
 
 std::vector<Mistake> dx_mistakes(
-    const std::function<Values(const std::function<double(const NormTerms&)>&)>& of) {
+    const std::function<Values(const std::function<double(const NormTerms&)>&)>& of, int C) {
   using T = const NormTerms&;
   return {
       gives(of([](T t) { return t.rstd * t.g; }),
@@ -56,6 +56,12 @@ std::vector<Mistake> dx_mistakes(
             "x * average(g * x)."),
       gives(of([](T t) { return t.rstd * (t.g + t.xhat * t.mean_g_xhat); }),
             "The sign of the last term: the part along xhat is taken off."),
+      gives(of([](T t) { return t.rstd * (t.g - t.xhat * t.mean_d_xhat); }),
+            "The average is of g * xhat, with g = dout * weight; yours is of dout * xhat."),
+      gives(of([](T t) { return t.rstd * (t.g - t.xhat * t.weight * t.mean_g_xhat); }),
+            "xhat is x * rstd, without the weight: with it, that is the output."),
+      running_averages(C),
+      only_first_row(kSumsGoOn),
   };
 }
 
@@ -81,7 +87,7 @@ void examine_backward(Exam& exam) {
       ref::rmsnorm_backward(dx, dweight, dout_, x_, w_, rstd, s.scratch(16), N, C);
       exam.expect_added("dx", dx, exact[0].value, {{"n", N}, {"c", C}},
                         {.terms = static_cast<double>(C), .magnitudes = exact[0].magnitude},
-                        dx_mistakes(of));
+                        dx_mistakes(of, C));
       std::vector<Mistake> mistakes = weight_mistakes(sums_of, N, false);
       mistakes.push_back(
           each_row_replaces(of([](const NormTerms& t) { return t.d * t.xhat; }), start, N, C));

@@ -133,6 +133,8 @@ void examine_backward(Exam& exam) {
                "The first term of silu's slope is missing: sigmoid(z), from the z in front."),
          gives(with_gate([](double g) { return sigmoid(g) * (1 + g * sigmoid(g)); }),
                "The derivative of sigmoid is s * (1 - s), not s * s."),
+         gives(with_gate([](double g) { return sigmoid(g) * (1 + g) * (1 - sigmoid(g)); }),
+               "The parentheses: silu'(z) = s * (1 + z * (1 - s)), or s + z * s * (1 - s)."),
          gives(with_gate([](double g) { return sigmoid(g) * (2 - sigmoid(g)); }),
                "The second term lacks its z: silu'(z) = s + z * s * (1 - s)."),
          gives(gradients(

@@ -33,7 +33,7 @@ const char* nudge_for(const simt::Report& report) {
       return "A vector load needs an address that is a multiple of its own size.";
     case simt::Fault::uninitialised:
       return "It reads what nobody has written yet: is a barrier missing after the write, or is "
-             "part of the shared array never filled?";
+             "part of the shared array never filled? (Threads that return early fill nothing.)";
     case simt::Fault::missed_barrier:
     case simt::Fault::divergent_barrier:
       return "Every thread of a block must come to the same __syncthreads(). Threads that have "
