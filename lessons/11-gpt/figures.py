@@ -117,7 +117,7 @@ def backward_figure(folder):
                 d.text(bx - 5, 158, buffers[i - 1], 11, "ink", "middle", mono=True)
         last = left + 74 * 3 + 32
         d.arrow(last, y + 3, last, 102, "second")
-        d.text(last - 6, 78, "copy", 12, "dim", "end")
+        d.text(last - 6, 78, "unchanged", 12, "dim", "end")
         first = left + 32
         d.arrow(first, 102, first, y + 12, "second")
         d.circle(first, y, 10, "second")

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <functional>
 
 #include "tests/lessons/11-gpt/machine_exam.h"
@@ -129,6 +130,7 @@ void examine_block_backward(Exam& exam) {
     expect_gradients(exam, "d.", d, gradients.data(), z, mistakes);
     exam.expect("dstream", dstream, gradients.back(), {{"b", z.B}, {"t", z.T}, {"c", z.C}},
                 close_to(gradients.back()), mistakes(kBlockTensors));
+    calls.expect_zeroed(exam);
   }
 }
 
@@ -254,7 +256,13 @@ void examine_forward(Exam& exam) {
     expect("a.norm_f", w.a.norm_f, r.norm_f, z.C, {by_calls});
     expect("a.mean_f", w.a.mean_f, r.mean_f, 0, {by_calls});
     expect("a.rstd_f", w.a.rstd_f, r.rstd_f, 0, {by_calls});
-    expect("a.logits", w.a.logits, r.logits, z.V, {by_calls});
+    const bool softmax =
+        std::any_of(trace().calls.begin(), trace().calls.end(),
+                    [](const std::string& call) { return call.starts_with("softmax_forward"); });
+    const Mistake twice = when([=](const Answer&) { return softmax; },
+                               "The cross-entropy takes the logits as the head leaves them: its "
+                               "softmax is its own. No softmax_forward before it.");
+    expect("a.logits", w.a.logits, r.logits, z.V, {twice, by_calls});
     expect("a.lse", w.a.lse, r.lse, 0, {by_calls});
     expect("a.losses", w.a.losses, r.losses, 0, {by_calls});
   }
@@ -286,6 +294,18 @@ Calls backward_calls(const Sizes& z, int count) {
   return calls;
 }
 
+// Block 0 was differentiated before block 1.
+bool blocks_from_the_first(const Sizes& z) {
+  const auto place = [](const char* weight) {
+    const auto& calls = trace().calls;
+    return std::find_if(calls.begin(), calls.end(), [&](const std::string& call) {
+      return call.starts_with("linear_backward") && call.find(weight) != std::string::npos;
+    });
+  };
+  const auto first = place("d.blocks[0].down_weight"), second = place("d.blocks[1].down_weight");
+  return z.L > 1 && second != trace().calls.end() && first < second;
+}
+
 void examine_backward(Exam& exam) {
   for (const Sizes& z : kMachines) {
     const std::vector<Values> p = random_parameters(z);
@@ -298,7 +318,8 @@ void examine_backward(Exam& exam) {
     const Whole w = whole(tensors, p, batch, &r);
     ref::gpt_backward(w.d, w.a, w.tokens, w.targets, batch.count, w.p, z.B, z.T, shape_of(z),
                       tensors.machine());
-    const Mistake by_calls = backward_calls(z, batch.count).mistake();
+    const Calls calls = backward_calls(z, batch.count);
+    const Mistake by_calls = calls.mistake();
     const auto mistakes_of = [&](std::size_t which) -> std::vector<Mistake> {
       Values over_all = g[which];
       for (double& value : over_all) value *= static_cast<double>(batch.count) / z.N();
@@ -321,6 +342,9 @@ void examine_backward(Exam& exam) {
                                "Only the embedding's gradient arrived at wte. The table serves "
                                "twice, and the head's gradient is missing."));
       }
+      list.push_back(when([&](const Answer&) { return blocks_from_the_first(z); },
+                          "The blocks are differentiated from the first to the last. The gradient "
+                          "comes from the head: the last block is the first one that it meets."));
       list.push_back(by_calls);
       return list;
     };
@@ -338,6 +362,7 @@ void examine_backward(Exam& exam) {
     }
     expect("d.wpe", w.d.wpe, 1, {{"t", z.max_T}, {"c", z.C}});
     expect("d.wte", w.d.wte, 0, {{"v", z.V}, {"c", z.C}});
+    calls.expect_zeroed(exam);
   }
 }
 

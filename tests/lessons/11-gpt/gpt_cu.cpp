@@ -6,12 +6,13 @@
 
 #include <cmath>
 #include <cstring>
-#include <set>
+#include <memory>
+#include <utility>
 
 #include "solutions/11-gpt/gpt.h"
+#include "tests/lessons/11-gpt/kernels_exam.h"
 #include "tests/lessons/grading/device.h"
 #include "tests/lessons/grading/exam.h"
-#include "tinygpt/core/random.h"
 
 namespace tinygpt::lessons {
 namespace {
@@ -23,7 +24,9 @@ struct Step {
   std::vector<float> losses;  // what the forward pass will find
   std::vector<int> tokens, targets;
   const float* d = nullptr;
-  bool dirty = false;  // the gradient was not zero when the backward pass came
+  const int *tokens_at = nullptr, *targets_at = nullptr;  // what the forward pass was given
+  bool dirty = false;      // the gradient was not zero when the backward pass came
+  bool elsewhere = false;  // the backward pass was given another batch than the forward pass
   int count = 0, loss_reads = 0;
 };
 Step step;
@@ -37,18 +40,31 @@ std::vector<T> read(const T* from, int n) {
 
 void fake_forward(const GptActivations& a, const int* tokens, const int* targets, int N) {
   step.events.emplace_back("forward");
+  step.tokens_at = tokens, step.targets_at = targets;
   step.tokens = read(tokens, N), step.targets = read(targets, N);
   device_memory().copy_in(a.losses, step.losses.data(),
                           sizeof(float) * static_cast<std::size_t>(N));
 }
-void fake_backward(const GptParameters<float>& d, int count) {
+void fake_backward(const GptParameters<float>& d, const int* tokens, const int* targets,
+                   int count) {
   step.events.emplace_back("backward");
+  step.elsewhere = tokens != step.tokens_at || targets != step.targets_at;
   step.d = d.wte, step.count = count;
   float first = read(d.wte, 1)[0];
   const float last = read(d.norm_f_bias, 1)[0];
   step.dirty = first != 0 || last != 0;
   first += 5;
   device_memory().copy_in(d.wte, &first, sizeof(first));
+}
+
+// For somebody who copies the losses and makes their mean on the host.
+float host_mean(const float* losses, const int* targets, int N) {
+  float sum = 0;
+  int count = 0;
+  for (int n = 0; n < N; ++n) {
+    if (targets[n] != kIgnoreTarget) sum += losses[n], ++count;
+  }
+  return count == 0 ? 0.0f : sum / static_cast<float>(count);
 }
 
 void noted_copy_in(void* to, const void* from, std::size_t bytes) {
@@ -73,10 +89,13 @@ void gpt_forward(const GptActivations& a, const int* tokens, const int* targets,
                  const GptParameters<const float>&, int B, int T, const GptShape&, const Machine&) {
   lessons::fake_forward(a, tokens, targets, B * T);
 }
-void gpt_backward(const GptParameters<float>& d, const GptActivations&, const int*, const int*,
-                  int count, const GptParameters<const float>&, int, int, const GptShape&,
-                  const Machine&) {
-  lessons::fake_backward(d, count);
+void gpt_backward(const GptParameters<float>& d, const GptActivations&, const int* tokens,
+                  const int* targets, int count, const GptParameters<const float>&, int, int,
+                  const GptShape&, const Machine&) {
+  lessons::fake_backward(d, tokens, targets, count);
+}
+float mean_loss(const float* losses, const int* targets, int N) {
+  return lessons::host_mean(losses, targets, N);
 }
 }  // namespace tinygpt::ref
 namespace tinygpt::mine {
@@ -84,97 +103,18 @@ void gpt_forward(const GptActivations& a, const int* tokens, const int* targets,
                  const GptParameters<const float>&, int B, int T, const GptShape&, const Machine&) {
   lessons::fake_forward(a, tokens, targets, B * T);
 }
-void gpt_backward(const GptParameters<float>& d, const GptActivations&, const int*, const int*,
-                  int count, const GptParameters<const float>&, int, int, const GptShape&,
-                  const Machine&) {
-  lessons::fake_backward(d, count);
+void gpt_backward(const GptParameters<float>& d, const GptActivations&, const int* tokens,
+                  const int* targets, int count, const GptParameters<const float>&, int, int,
+                  const GptShape&, const Machine&) {
+  lessons::fake_backward(d, tokens, targets, count);
+}
+float mean_loss(const float* losses, const int* targets, int N) {
+  return lessons::host_mean(losses, targets, N);
 }
 }  // namespace tinygpt::mine
 
 namespace tinygpt::lessons {
 namespace {
-
-// Targets of which every third is ignored, and losses that a mean over too many would show.
-std::vector<int> some_ignored(int N) {
-  std::vector<int> targets = random_tokens(N, 50, 5);
-  for (std::size_t n = 2; n < targets.size(); n += 3) targets[n] = kIgnoreTarget;
-  return targets;
-}
-
-void examine_mean(Exam& exam) {
-  for (const int N : {1, 2, 3, 31, 32, 33, 255, 256, 257, 1000}) {
-    for (const bool all_ignored : {false, true}) {
-      if (all_ignored && N > 33) continue;
-      const Values losses = random_values(N, 6, 0.5, 3.0);
-      const std::vector<int> targets =
-          all_ignored ? std::vector<int>(static_cast<std::size_t>(N), kIgnoreTarget)
-                      : some_ignored(N);
-      double sum = 0, everything = 0, first_pass = 0;
-      int count = 0, first_count = 0;
-      for (std::size_t n = 0; n < losses.size(); ++n) {
-        everything += losses[n];
-        if (targets[n] == kIgnoreTarget) continue;
-        sum += losses[n], ++count;
-        if (n < 256) first_pass += losses[n], ++first_count;
-      }
-      Sandbox& s = exam.call(
-          fmt::format("mean_loss(N={}{})", N, all_ignored ? ", every target ignored" : ""));
-      float* loss = s.output(1);
-      const float* losses_ = s.input(losses);
-      ref_cuda::mean_loss(loss, losses_, s.input(targets), N);
-      const double right = count == 0 ? 0.0 : sum / count;
-      std::vector<Mistake> mistakes = {
-          gives({sum / N},
-                "The sum is right, but it was divided by N. Ignored targets do not "
-                "count: divide by those that do."),
-          gives({everything / N}, "Ignored targets were added, and counted. They have no loss."),
-          gives({sum}, "This is the sum. The mean is asked for."),
-          when([](const Answer& a) { return std::isnan(a.actual[0]); },
-               "NaN: where every target is ignored, 0 is divided by 0. The contract says 0.")};
-      if (N > 256) {
-        mistakes.push_back(gives({first_pass / std::max(first_count, 1)},
-                                 "Only the first 256 losses were looked at: a thread takes more "
-                                 "than one, blockDim.x apart."));
-      }
-      exam.expect("loss", loss, Values{right}, {{"loss", 1}}, {.terms = 1000, .scale = 4},
-                  mistakes);
-    }
-  }
-}
-
-void examine_normal(Exam& exam) {
-  for (const int n : {1, 7, 255, 256, 257, 2000}) {
-    for (const std::uint64_t stream : {std::uint64_t{0}, std::uint64_t{1} << 40}) {
-      const std::uint64_t seed = 1234567890123ull;
-      const auto sequence = [&](std::uint64_t s, std::uint64_t of, double deviation) {
-        Random random{s, 0, of};
-        Values values(static_cast<std::size_t>(n));
-        for (double& value : values) value = deviation * random.normal();
-        return values;
-      };
-      const Values expected = sequence(seed, stream, 0.25);
-      Values same = expected;
-      for (double& value : same) value = expected[0];
-      Sandbox& s = exam.call(
-          fmt::format("fill_normal(n={}, deviation=0.25, seed={}, stream={})", n, seed, stream));
-      float* x = s.output(n);
-      ref_cuda::fill_normal(x, n, 0.25f, seed, stream);
-      std::vector<Mistake> mistakes = {
-          gives(sequence(seed, 0, 0.25),
-                "The stream is not used: every tensor of a model would "
-                "begin with the same numbers."),
-          gives(sequence(0, stream, 0.25), "The seed is not used."),
-          gives(sequence(seed, stream, 1.0), "The deviation is missing."),
-          gives(sequence(seed, stream, 0.0625), "The deviation counts twice.")};
-      if (n > 1) {
-        mistakes.push_back(gives(same,
-                                 "Every value is the first of the sequence. The counter is "
-                                 "the value's own index i."));
-      }
-      exam.expect("x", x, expected, {{"i", n}}, {.scale = 1.0, .factor = 16}, mistakes);
-    }
-  }
-}
 
 // The first place of an event, or the number of events.
 std::size_t place(const std::string& event) {
@@ -237,10 +177,27 @@ void examine_step(Exam& exam) {
       const float* params = box.input(random_values(n, 9));
       const float loss = ref_cuda::gpt_step(d, n, a, room, tokens.data(), targets.data(), count,
                                             params, B, T, s, m);
-      exam.expect_equal("what gpt_forward found in room.tokens", step.tokens, tokens);
-      exam.expect_equal("what gpt_forward found in room.targets", step.targets, targets);
+      const auto in_part = [&](const std::vector<int>& from) {  // N bytes of it, not N ints
+        std::vector<int> words(from.size(), 0x7fc00000);
+        std::memcpy(words.data(), from.data(), from.size());
+        return words;
+      };
+      const char* const bytes = "Only B * T bytes were copied: an int has four.";
+      exam.expect_equal(
+          "what gpt_forward found in room.tokens", step.tokens, tokens,
+          {{in_part(tokens), bytes}, {targets, "The targets lie where the tokens belong."}});
+      exam.expect_equal(
+          "what gpt_forward found in room.targets", step.targets, targets,
+          {{in_part(targets), bytes}, {tokens, "The tokens lie where the targets belong."}});
       judge_order(exam);
-      exam.expect_equal("the count that gpt_backward was given", step.count, count);
+      exam.expect_true(!step.elsewhere,
+                       "gpt_backward was given other tokens or targets than gpt_forward",
+                       "It runs on the device, too: give it room.tokens and room.targets. Of the "
+                       "host's arrays a kernel can read nothing.");
+      exam.expect_equal("the count that gpt_backward was given", step.count, count,
+                        {{N,
+                          "This is B T. Ignored targets do not count: gpt_step is told how "
+                          "many there are."}});
       exam.expect_true(step.d == d, "gpt_backward was given another gradient than d");
       const double first = box.values(d)[0];
       exam.expect_true(!step.dirty && first == 5, "d is not the gradient of this batch alone",
@@ -248,10 +205,16 @@ void examine_step(Exam& exam) {
                            ? "It was set to zero after the backward pass: nothing is left of it."
                            : "The gradient of the step before is still in it: all n values of d "
                              "are set to zero before the backward pass adds to them.");
+      exam.expect_true(place("zero") < step.events.size(), "m.memory.zero was not called",
+                       "d is zero, but not by m.memory: a loop of the host cannot reach the memory "
+                       "of a GPU.");
       exam.expect("the loss", Values{loss}, Values{sum / count}, {{"loss", 1}},
                   {.terms = 16, .scale = 16},
                   {gives({sum / N}, "Divided by N: ignored targets do not count."),
-                   gives({sum}, "This is the sum of the losses.")});
+                   gives({sum}, "This is the sum of the losses."),
+                   when([](const Answer& answer) { return std::isnan(answer.actual[0]); },
+                        "This is the mean of what was in a.losses before the forward pass. Launch "
+                        "mean_loss behind it.")});
     }
   }
 }
@@ -277,8 +240,15 @@ ProfileRun profile_of(bool mean) {
 }  // namespace
 
 std::vector<Task> tasks() {
+  const auto first = std::make_shared<bool>(true);  // a million threads take the emulator a while
   return {{"11.mean_loss_cuda", examine_mean, profile_of(true)},
-          {"11.fill_normal_cuda", examine_normal, profile_of(false)},
+          {"11.fill_normal_cuda",
+           [first](Exam& e) {
+             examine_normal(e);
+             examine_extremes(e);
+             if (std::exchange(*first, false)) examine_many(e);
+           },
+           profile_of(false)},
           {"11.gpt_step_cuda", examine_step}};
 }
 

@@ -1,6 +1,7 @@
 // Grades exercises/11-gpt/ledger.cpp.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <set>
 
@@ -51,11 +52,17 @@ void examine_count(Exam& exam) {
           "The norms are missing: 2 L + 1 of them, each with a weight "
           "and a bias."},
          {tables + matrices + vectors + 2 * C, "Only one block is counted."},
+         {right + s.L * (s.NH - 1) * 3 * C,
+          "The bias of qkv is counted for each head. The heads share its 3 C numbers."},
+         {right + s.L * (s.NH - 1) * (3 * C * C + 3 * C),
+          "qkv is counted for each head. The heads share its 3 C outputs: C / NH each."},
          {static_cast<std::int64_t>(static_cast<std::int32_t>(
               static_cast<std::uint32_t>(static_cast<std::uint64_t>(right)))),
           "This is the count modulo 2^32: an int was multiplied before it was widened."}});
   }
 }
+
+bool too_small(const Answer& a) { return a.actual[0] < 0.9 * a.expected[0]; }
 
 void examine_flops(Exam& exam) {
   for (const GptShape& s : kShapes) {
@@ -91,7 +98,12 @@ void examine_flops(Exam& exam) {
                  "The attention is counted for each head with all C channels. The heads share C: "
                  "each has C / NH of them."),
            gives({T * total(linears, attention, head)[0]},
-                 "This is the cost of the whole text. What is asked for is that of one token.")});
+                 "This is the cost of the whole text. What is asked for is that of one token."),
+           gives({3 * total(linears, attention, head)[0]},
+                 "Three times: that is a step of training. This is the forward pass alone."),
+           when([](const Answer& a) { return a.expected[0] > 0x1.0p31 && too_small(a); },
+                "More than 2^31, and here alone it is wrong: an int has overflowed. Make C a "
+                "double before it is multiplied.")});
     }
   }
 }
@@ -114,7 +126,8 @@ Moments moments(const Values& x) {
 }
 
 void expect_normal(Exam& exam, const std::string& name, const Values& x, double wanted, double base,
-                   int L) {
+                   const GptShape& shape) {
+  const int L = shape.L;
   const Moments m = moments(x);
   const double n = static_cast<double>(x.size()), slack = 6 / std::sqrt(2 * n);
   const auto near = [&](double value) { return std::abs(m.deviation / value - 1) < slack; };
@@ -130,8 +143,14 @@ void expect_normal(Exam& exam, const std::string& name, const Values& x, double 
         "Divided by 2 L. Variances add up, and a deviation is the root of a variance: sqrt(2 L).";
   } else if (near(base / std::sqrt(2.0 * L))) {
     nudge = "Scaled down like one that writes to the stream. Only proj and down do.";
+  } else if (near(base / std::sqrt(2.0)) && wanted < base) {
+    nudge =
+        "Divided by sqrt(2), as if this block were the only one. Every block's share is the same, "
+        "whatever its number: sqrt(2 L).";
   } else if (near(std::sqrt(wanted))) {
     nudge = "The deviation was taken for a variance.";
+  } else if (near(wanted / std::sqrt(shape.C))) {
+    nudge = "Divided by sqrt(C). GPT-2 starts with the same deviation whatever its width.";
   }
   exam.expect_true(near(wanted),
                    fmt::format("{} has a standard deviation of {:.5f}, expected {:.5f}", name,
@@ -145,8 +164,13 @@ void expect_normal(Exam& exam, const std::string& name, const Values& x, double 
                                name, m.kurtosis));
 }
 
+bool differ(const Values& x) {
+  return std::all_of(x.begin() + 1, x.end(),
+                     [&](double value) { return std::isfinite(value) && value != x[0]; });
+}
+
 void examine_init(Exam& exam) {
-  for (const GptShape& s : std::vector<GptShape>{{97, 31, 2, 2, 32}, {61, 40, 8, 1, 24}}) {
+  for (const GptShape& s : std::vector<GptShape>{{97, 31, 3, 2, 32}, {61, 40, 8, 1, 24}}) {
     const double deviation = 0.02;
     Sandbox& box = exam.call(fmt::format("gpt_init(deviation=0.02, seed=7, {})", text_of(s)));
     GptParameters<float> p;
@@ -168,7 +192,7 @@ void examine_init(Exam& exam) {
         exam.expect_true(!std::isnan(value), name + " holds NaN, as before the call",
                          "Was the whole tensor written?");
       }
-      expect_normal(exam, name, x, wanted, deviation, s.L);
+      expect_normal(exam, name, x, wanted, deviation, s);
       exam.expect_true(firsts.insert(x[0] / wanted).second,
                        name + " begins with the numbers of another tensor",
                        "Tensors drawn from one stream are equal: each needs a stream of its own.");
@@ -178,7 +202,10 @@ void examine_init(Exam& exam) {
       exam.expect(name, buffer, Values(x.size(), value), {{"c", static_cast<int>(x.size())}}, {},
                   {gives(Values(x.size(), 0.0),
                          "A norm with weight 0 gives 0, whatever comes in: nothing passes the "
-                         "block, and no gradient comes back. It starts at 1.")});
+                         "block, and no gradient comes back. It starts at 1."),
+                   when([](const Answer& a) { return a.actual.size() > 1 && differ(a.actual); },
+                        "These are random numbers. Only matrices and the two tables are drawn: "
+                        "biases start at 0, the weights of norms at 1.")});
     };
     expect_random("wte", p.wte, deviation), expect_random("wpe", p.wpe, deviation);
     for (int l = 0; l < s.L; ++l) {

@@ -232,6 +232,24 @@ struct Calls {
     }
     return "";
   }
+  // The first buffer that is to be set to zero, and was, but not by the machine's memory.
+  std::string zeroed_by_hand() const {
+    for (const std::string& call : list) {
+      if (!call.starts_with("zero(")) continue;
+      const std::string buffer = call.substr(0, call.find(',') + 1);
+      if (std::none_of(trace().calls.begin(), trace().calls.end(),
+                       [&](const std::string& made) { return made.starts_with(buffer); })) {
+        return call.substr(5, call.find(',') - 5);
+      }
+    }
+    return "";
+  }
+  void expect_zeroed(Exam& exam) const {
+    const std::string buffer = zeroed_by_hand();
+    exam.expect_true(buffer.empty(), buffer + " was set to zero, but not by m.memory.zero",
+                     "On a GPU the tensors lie where no loop of the host can reach them. zero(), "
+                     "above the function, is for that.");
+  }
   Mistake mistake() const {
     const std::string words = hint();
     return when([words](const Answer&) { return !words.empty(); }, words);

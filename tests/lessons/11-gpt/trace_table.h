@@ -136,22 +136,29 @@ inline void layernorm_backward(float* dx, float* dw, float* db, const float* dou
   }
 }
 
-// Calls use(query row, key row, probability) for one head, rows being those of the qkv.
+// A query and a key of its head, by their places (attention.h).
+struct HeadPair {
+  int stat;     // of the query, in lse
+  int out;      // of the query's head, in out
+  int q, k, v;  // in qkv
+  double score;
+};
+// Calls use(pair) for every query head, and every key that its queries see.
 template <class Use>
-void for_pairs(const float* qkv, const float* lse, int B, int T, int NH, int HS, bool causal,
-               Use&& use) {
-  const int C = NH * HS;
+void for_pairs(const float* qkv, int B, int T, int NH, int NKV, int HS, bool causal, Use&& use) {
+  const int width = (NH + 2 * NKV) * HS;
   for (int b = 0; b < B; ++b) {
     for (int h = 0; h < NH; ++h) {
+      const int g = h / (NH / NKV);
       for (int t = 0; t < T; ++t) {
-        const int q = b * T + t;
+        const int row = b * T + t;
         for (int u = 0; u < (causal ? t + 1 : T); ++u) {
-          const int k = b * T + u;
-          double s = 0;
-          for (int d = 0; d < HS; ++d) {
-            s += double{qkv[q * 3 * C + h * HS + d]} * qkv[k * 3 * C + C + h * HS + d];
-          }
-          use(h, q, k, s / std::sqrt(HS), lse == nullptr ? 0.0 : double{lse[(b * NH + h) * T + t]});
+          const int other = (b * T + u) * width;
+          HeadPair pair{(b * NH + h) * T + t,  (row * NH + h) * HS,         row * width + h * HS,
+                        other + (NH + g) * HS, other + (NH + NKV + g) * HS, 0};
+          for (int d = 0; d < HS; ++d) pair.score += double{qkv[pair.q + d]} * qkv[pair.k + d];
+          pair.score /= std::sqrt(HS);
+          use(pair);
         }
       }
     }
@@ -163,21 +170,16 @@ inline void attention_forward(float* out, float* lse, const float* qkv, float*, 
        fmt::format("scratch, B={}, T={}, NH={}, NKV={}, HS={}, causal={}", B, T, NH, NKV, HS,
                    causal),
        out, lse, qkv);
-  const int C = NH * HS;
-  std::vector<double> sums(static_cast<std::size_t>(B * T * NH)), exact(sums.size() * 1);
-  for_pairs(qkv, nullptr, B, T, NH, HS, causal, [&](int h, int q, int, double s, double) {
-    sums[static_cast<std::size_t>((q / T * NH + h) * T + q % T)] += std::exp(s);
+  std::vector<double> sums(static_cast<std::size_t>(B * T * NH));
+  for_pairs(qkv, B, T, NH, NKV, HS, causal, [&](const HeadPair& pair) {
+    sums[static_cast<std::size_t>(pair.stat)] += std::exp(pair.score);
   });
-  for (std::size_t i = 0; i < sums.size(); ++i) {
-    exact[i] = std::log(sums[i]);
-    lse[i] = static_cast<float>(exact[i]);
-  }
-  std::vector<double> result(static_cast<std::size_t>(B * T * C));
-  for_pairs(qkv, nullptr, B, T, NH, HS, causal, [&](int h, int q, int k, double s, double) {
-    const double p = std::exp(s - exact[static_cast<std::size_t>((q / T * NH + h) * T + q % T)]);
+  for (std::size_t i = 0; i < sums.size(); ++i) lse[i] = static_cast<float>(std::log(sums[i]));
+  std::vector<double> result(static_cast<std::size_t>(B * T * NH * HS));
+  for_pairs(qkv, B, T, NH, NKV, HS, causal, [&](const HeadPair& pair) {
+    const double p = std::exp(pair.score) / sums[static_cast<std::size_t>(pair.stat)];
     for (int d = 0; d < HS; ++d) {
-      result[static_cast<std::size_t>(q * C + h * HS + d)] +=
-          p * qkv[k * 3 * C + 2 * C + h * HS + d];
+      result[static_cast<std::size_t>(pair.out + d)] += p * qkv[pair.v + d];
     }
   });
   for (std::size_t i = 0; i < result.size(); ++i) out[i] = static_cast<float>(result[i]);
@@ -189,22 +191,19 @@ inline void attention_backward(float* dqkv, const float* dout, const float* out,
        fmt::format("scratch, B={}, T={}, NH={}, NKV={}, HS={}, causal={}", B, T, NH, NKV, HS,
                    causal),
        dqkv, dout, out, lse, qkv);
-  const int C = NH * HS;
-  const double scale = 1 / std::sqrt(HS);
-  for_pairs(qkv, lse, B, T, NH, HS, causal, [&](int h, int q, int k, double s, double l) {
-    const double p = std::exp(s - l);
+  for_pairs(qkv, B, T, NH, NKV, HS, causal, [&](const HeadPair& pair) {
+    const double p = std::exp(pair.score - lse[pair.stat]);
     double dp = 0, delta = 0;
     for (int d = 0; d < HS; ++d) {
-      const int at = q * C + h * HS + d, v = k * 3 * C + 2 * C + h * HS + d;
-      dqkv[v] += static_cast<float>(p * dout[at]);
-      dp += double{dout[at]} * qkv[v];
+      const int at = pair.out + d;
+      dqkv[pair.v + d] += static_cast<float>(p * dout[at]);
+      dp += double{dout[at]} * qkv[pair.v + d];
       delta += double{dout[at]} * out[at];
     }
-    const double ds = p * (dp - delta) * scale;
+    const double ds = p * (dp - delta) / std::sqrt(HS);
     for (int d = 0; d < HS; ++d) {
-      const int at = q * 3 * C + h * HS + d, key = k * 3 * C + C + h * HS + d;
-      dqkv[at] += static_cast<float>(ds * qkv[key]);
-      dqkv[key] += static_cast<float>(ds * qkv[at]);
+      dqkv[pair.q + d] += static_cast<float>(ds * qkv[pair.k + d]);
+      dqkv[pair.k + d] += static_cast<float>(ds * qkv[pair.q + d]);
     }
   });
 }
@@ -238,6 +237,17 @@ inline void residual_backward(float* da, float* db, const float* dout, std::int6
   }
 }
 
+inline void softmax_forward(float* out, const float* x, int N, int V) {
+  note("softmax_forward", fmt::format("N={}, V={}", N, V), out, x);
+  for (int n = 0; n < N; ++n) {
+    double most = x[n * V], sum = 0;
+    for (int v = 0; v < V; ++v) most = std::max(most, double{x[n * V + v]});
+    for (int v = 0; v < V; ++v) sum += std::exp(x[n * V + v] - most);
+    for (int v = 0; v < V; ++v) {
+      out[n * V + v] = static_cast<float>(std::exp(x[n * V + v] - most) / sum);
+    }
+  }
+}
 inline void cross_entropy_forward(float* losses, float* lse, const float* logits,
                                   const int* targets, int N, int V) {
   note("cross_entropy_forward", fmt::format("N={}, V={}", N, V), losses, lse, logits, targets);
@@ -269,7 +279,8 @@ inline void zero(void* data, std::size_t bytes) {
 
 }  // namespace traced
 
-// Entries that a GPT-2 does not need are empty.
+// Entries that a GPT-2 does not need are empty, but for the softmax: people think that it needs
+// one.
 inline Ops<float> traced_ops() {
   Ops<float> ops;
   ops.embedding_forward = traced::embedding_forward;
@@ -286,6 +297,7 @@ inline Ops<float> traced_ops() {
   ops.gelu_backward = traced::gelu_backward;
   ops.residual_forward = traced::residual_forward;
   ops.residual_backward = traced::residual_backward;
+  ops.softmax_forward = traced::softmax_forward;
   ops.cross_entropy_forward = traced::cross_entropy_forward;
   ops.softmax_cross_entropy_backward = traced::cross_entropy_backward;
   return ops;

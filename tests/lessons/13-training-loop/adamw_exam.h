@@ -3,8 +3,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "tests/lessons/grading/exam.h"
@@ -32,6 +34,14 @@ struct AdamwRule {
   bool grows = false;  // the decay is added
   bool uphill = false;
   bool gradient_itself = false;  // grad in the place of mhat
+  bool from_two = false;         // the exponents are one too large
+  bool corrections_swapped = false;
+  bool nesterov = false;     // mhat is moved on by today's gradient once more
+  bool square_of_m = false;  // v takes m^2
+  bool centred = false;      // ... or (grad - m)^2
+  bool largest = false;      // v never falls
+  bool first_block = false;  // the first 256 values alone
+  bool skips_zero = false;   // nothing is done where the gradient is 0
 };
 
 struct AdamwState {
@@ -42,16 +52,23 @@ struct AdamwState {
 inline AdamwState adamw_exact(AdamwState state, const Values& grads, const AdamwSettings& s,
                               const AdamwRule& rule = {}) {
   const double b1 = rule.swapped ? s.beta2 : s.beta1, b2 = rule.swapped ? s.beta1 : s.beta2;
-  const int power = rule.one_step ? 1 : s.step - (rule.from_zero ? 1 : 0);
+  const int power = rule.one_step ? 1 : s.step - (rule.from_zero ? 1 : 0) + (rule.from_two ? 1 : 0);
   const bool m_plain = rule.no_correction || rule.no_m_correction;
   const bool v_plain = rule.no_correction || rule.no_v_correction;
-  const double correction1 = m_plain ? 1 : 1 - std::pow(b1, power);
-  const double correction2 = v_plain ? 1 : 1 - std::pow(b2, power);
+  double correction1 = m_plain ? 1 : 1 - std::pow(b1, power);
+  double correction2 = v_plain ? 1 : 1 - std::pow(b2, power);
+  if (rule.corrections_swapped) std::swap(correction1, correction2);
   for (std::size_t i = 0; i < grads.size(); ++i) {
     double &param = state.param[i], &m = state.m[i], &v = state.v[i];
+    if (rule.skips_zero && grads[i] == 0) continue;
+    if (rule.first_block && i >= 256) break;
     const double old_m = m, old_v = v;
     const double g = grads[i] + (rule.decay_in_gradient ? s.weight_decay * param : 0.0);
-    const double square = rule.not_squared ? g : g * g;
+    const double new_m = b1 * m + (1 - b1) * g;
+    const double square = rule.not_squared   ? g
+                          : rule.square_of_m ? new_m * new_m
+                          : rule.centred     ? (g - new_m) * (g - new_m)
+                                             : g * g;
     if (rule.weights_swapped) {
       m = (1 - b1) * m + b1 * g;
       v = (1 - b2) * v + b2 * square;
@@ -59,7 +76,9 @@ inline AdamwState adamw_exact(AdamwState state, const Values& grads, const Adamw
       m = b1 * m + (rule.no_share ? 1 : 1 - b1) * g;
       v = b2 * v + (rule.no_share ? 1 : 1 - b2) * square;
     }
-    const double mhat = (rule.old_moments ? old_m : m) / correction1;
+    if (rule.largest) v = std::max(v, old_v);
+    const double ahead = rule.nesterov ? b1 * m + (1 - b1) * g : m;
+    const double mhat = (rule.old_moments ? old_m : ahead) / correction1;
     const double vhat = (rule.old_moments ? old_v : v) / correction2;
     const double root = rule.no_root           ? vhat + s.eps
                         : rule.eps_inside      ? std::sqrt(vhat + s.eps)
@@ -85,6 +104,12 @@ struct AdamwSlip {
 
 inline const std::vector<AdamwSlip>& adamw_slips() {
   static const std::vector<AdamwSlip> slips = {
+      {{.skips_zero = true},
+       "Where the gradient is 0 nothing was done. A gradient of 0 is one like any other: the means "
+       "go on, the weight moves on by m, and it decays."},
+      {{.first_block = true},
+       "Only the first 256 parameters were updated: as many as one block has threads. Launch "
+       "blocks_for(n) blocks, and let threads come round: i += index_stride()."},
       {{.no_decay = true}, "The decay is missing: lr * weight_decay * param is taken off, too."},
       {{.decay_in_gradient = true},
        "The decay is in the gradient: that is Adam with L2, not AdamW. It goes through m and v "
@@ -96,6 +121,12 @@ inline const std::vector<AdamwSlip>& adamw_slips() {
       {{.no_share = true},
        "The new value's weight is missing: 1 - beta. Or was mhat stored in m, corrected, so that "
        "the next step would correct it once more?"},
+      {{.square_of_m = true}, "v takes the square of m. It is the mean of the gradient's square."},
+      {{.centred = true},
+       "v takes the square of grad - m, as a variance does (AdaBelief). AdamW's v is the mean of "
+       "the gradient's own square."},
+      {{.largest = true},
+       "v never falls (AMSGrad). In AdamW it is a running mean, which goes down as well as up."},
       {{.not_squared = true}, "v is the mean of the *squared* gradient."},
       {{.no_correction = true},
        "The bias correction is missing. m and v start at zero and are too small at first: divide "
@@ -103,6 +134,12 @@ inline const std::vector<AdamwSlip>& adamw_slips() {
       {{.no_m_correction = true}, "m is not corrected: divide by 1 - beta1^step."},
       {{.no_v_correction = true}, "v is not corrected: divide by 1 - beta2^step."},
       {{.from_zero = true}, "The exponent is step, which counts from 1; you take step - 1."},
+      {{.from_two = true}, "The exponent is step, which counts from 1 already; you take step + 1."},
+      {{.corrections_swapped = true},
+       "The two corrections have changed places: m is divided by 1 - beta1^step, v by 1 - "
+       "beta2^step."},
+      {{.nesterov = true},
+       "Today's gradient is added to m twice (Nesterov's way, NAdam). AdamW takes mhat as it is."},
       {{.one_step = true},
        "The corrections are those of the first step: 1 - beta^step, a power, not 1 - beta."},
       {{.eps_inside = true}, "eps is inside the root: sqrt(vhat) + eps."},
@@ -153,14 +190,15 @@ struct AdamwCase {
   int n;
   int step;
   float eps, decay;
-  double scale;  // of the gradients
+  double scale;       // of the gradients
+  bool gaps = false;  // every second gradient is 0
 };
 
 inline std::vector<AdamwCase> adamw_cases() {
-  return {{3, 1, 1e-8f, 0.1f, 1},    {1, 3, 1e-8f, 0.5f, 1},     {7, 3, 0.25f, 0.1f, 1},
-          {5, 1, 0.25f, 0.0f, 1},    {33, 10, 1e-8f, 0.5f, 0.5}, {4, 1, 1e-8f, 0.0f, 1e-6},
-          {257, 2, 1e-8f, 0.1f, 1},  {6, 1000, 0.01f, 0.5f, 4},  {0, 1, 1e-8f, 0.1f, 1},
-          {2049, 5, 1e-8f, 0.1f, 2}, {4, 1, 1e-8f, 0.1f, 0}};
+  return {{3, 1, 1e-8f, 0.1f, 1},    {6, 4, 1e-8f, 0.5f, 1, true}, {1, 3, 1e-8f, 0.5f, 1},
+          {7, 3, 0.25f, 0.1f, 1},    {5, 1, 0.25f, 0.0f, 1},       {33, 10, 1e-8f, 0.5f, 0.5},
+          {4, 1, 1e-8f, 0.0f, 1e-6}, {257, 2, 1e-8f, 0.1f, 1},     {6, 1000, 0.01f, 0.5f, 4},
+          {0, 1, 1e-8f, 0.1f, 1},    {2049, 5, 1e-8f, 0.1f, 2},    {4, 1, 1e-8f, 0.1f, 0}};
 }
 
 using AdamwFunction = void(float*, float*, float*, float*, const float*, std::int64_t,
@@ -185,12 +223,13 @@ inline void examine_adamw(Exam& exam, AdamwFunction* adamw) {
                           .weight_decay = c.decay,
                           .step = c.step};
     const AdamwState start = adamw_start(c);
-    const Values grad = random_values(c.n, 4, c.scale);
+    Values grad = random_values(c.n, 4, c.scale);
+    for (std::size_t i = 1; c.gaps && i < grad.size(); i += 2) grad[i] = 0;
     const AdamwState expected = adamw_exact(start, grad, s);
     Sandbox& box = exam.call(fmt::format(
-        "adamw_step(n={}, lr={}, beta1={}, beta2={}, eps={}, weight_decay={}, step={}){}", c.n,
-        s.lr, s.beta1, s.beta2, s.eps, s.weight_decay, s.step,
-        c.step == 1 ? ", m and v zero" : ""));
+        "adamw_step(n={}, lr={}, beta1={}, beta2={}, eps={}, weight_decay={}, step={}){}{}", c.n,
+        s.lr, s.beta1, s.beta2, s.eps, s.weight_decay, s.step, c.step == 1 ? ", m and v zero" : "",
+        c.gaps ? ", every second gradient 0" : ""));
     float *param = box.accumulator(start.param), *m = box.accumulator(start.m);
     float *v = box.accumulator(start.v), *end = nullptr;
     const float* g = box.input(grad);

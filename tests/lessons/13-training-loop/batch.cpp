@@ -58,6 +58,15 @@ Slips token_slips(const std::vector<int>& text, const std::vector<std::int64_t>&
                   const Random& random, const std::vector<int>& before, int B, int T) {
   const auto room = static_cast<std::int64_t>(text.size()) - T;
   const std::vector<std::int64_t> one(starts.size(), starts.empty() ? 0 : starts[0]);
+  // A start drawn for each token, of which the row's first one is used; and one start for all rows,
+  // each beginning where the one before it ends.
+  std::vector<std::int64_t> of_tokens = drawn(random, room, B * T), behind = one, later = starts;
+  for (std::size_t b = 0; b < starts.size(); ++b) {
+    of_tokens[b] = of_tokens[b * static_cast<std::size_t>(T)];
+    behind[b] = (behind[b] + static_cast<std::int64_t>(b) * T) % room;
+    ++later[b];
+  }
+  of_tokens.resize(starts.size());
   std::vector<std::int64_t> aligned = drawn(random, room / std::max(T, 1), B);
   for (std::int64_t& start : aligned) start *= T;
   Slips slips;
@@ -78,6 +87,12 @@ Slips token_slips(const std::vector<int>& text, const std::vector<std::int64_t>&
       "token is never a target. Count for N = 4, T = 3: one window, and below(1) is 0.");
   add(drawn(random, room + T, B),
       "These starts leave no room for the window: the last one that fits is N - T - 1.");
+  add(of_tokens,
+      "The rows are windows, but more than one number was drawn for each: one row, one number.");
+  add(behind,
+      "Only the first start was drawn; each row begins where the one before it ends. Draw one for "
+      "each row.");
+  add(later, "Every window begins one token too late: below(N - T) counts from 0, too.");
   add(aligned, "Windows start at multiples of T here; they may start anywhere.");
   slips.push_back({transposed(windows(text, starts, T, 1).tokens, B, T),
                    "The layout is [B, T]: tokens[b * T + t]."});
@@ -109,6 +124,15 @@ void examine_batches(Exam& exam, const std::vector<int>& text, int B, int T, int
     const Windows expected = windows(text, starts, T, 1);
     exam.expect_equal("tokens", tokens, expected.tokens,
                       token_slips(text, starts, random, before, B, T));
+    std::vector<int> wrapped = expected.targets, last_only = expected.targets;
+    for (std::size_t i = 0; i < size; ++i) {
+      const std::size_t t = i % static_cast<std::size_t>(T);
+      if (t + 1 == static_cast<std::size_t>(T)) {
+        wrapped[i] = expected.tokens[i - t];
+      } else {
+        last_only[i] = -1;
+      }
+    }
     exam.expect_equal(
         "targets", targets, expected.targets,
         {{expected.tokens,
@@ -117,7 +141,13 @@ void examine_batches(Exam& exam, const std::vector<int>& text, int B, int T, int
          {windows(text, starts, T, -1).targets, "The targets are shifted the wrong way."},
          {windows(text, starts, T, T).targets,
           "The targets begin where the window ends. Every token has one: the token after it."},
-         {windows(text, starts, T, 2).targets, "The targets are shifted by two."}});
+         {windows(text, starts, T, 2).targets, "The targets are shifted by two."},
+         {wrapped,
+          "The last target of each row is its first token. The text goes on behind the window: "
+          "text[start + T]."},
+         {last_only,
+          "Only the last token of a row has a target here. Every token has one: the "
+          "token after it."}});
     for (int b = 0; b < B; ++b) random.below(text.size() - static_cast<std::size_t>(T));
     exam.expect_equal("random.counter behind the call", static_cast<std::int64_t>(theirs.counter),
                       static_cast<std::int64_t>(random.counter),

@@ -39,10 +39,21 @@ void examine_clip(Exam& exam, int n, float norm, float max_norm) {
         "This gradient is shorter than max_norm, and you made it longer. Clipping only shortens: "
         "look whether norm > max_norm first.");
   } else {
-    add(grad, "Nothing was changed: norm > max_norm, so grad has to be shortened.");
+    if (max_norm > 0)
+      add(grad, "Nothing was changed: norm > max_norm, so grad has to be shortened.");
     add(scaled(grad, max_norm), "Divide by the norm: the factor is max_norm / norm.");
+    for (const double eps : {1e-6, 1e-8}) {
+      add(scaled(grad, max_norm / (norm + eps)),
+          "Something small is added to the norm. PyTorch does that; this contract does not: the "
+          "norm is above max_norm here, so it is not 0.");
+    }
     add(scaled(grad, 1 / double{norm}), "The factor is max_norm / norm; you scale to length 1.");
     add(scaled(grad, double{max_norm} / norm / norm), "Divided by the norm twice.");
+    if (max_norm == 0) {
+      add(grad,
+          "A max_norm of 0 leaves nothing of grad. (That 0 means no clipping is for "
+          "train_step to know, which does not call this function then.)");
+    }
     add(scaled(grad, double{norm} / max_norm), "The factor is upside down: max_norm / norm.");
   }
   if (own > 0) {
@@ -65,6 +76,8 @@ void examine_clips(Exam& exam) {
     examine_clip(exam, n, 0.5f, 2.0f);
     examine_clip(exam, n, 2.0f, 2.0f);
     examine_clip(exam, n, 3e38f, 1.0f);
+    examine_clip(exam, n, 1e-4f, 1e-5f);
+    examine_clip(exam, n, 4.0f, 0.0f);
     examine_clip(exam, n, std::numeric_limits<float>::quiet_NaN(), 1.0f);
     examine_clip(exam, n, std::numeric_limits<float>::infinity(), 1.0f);
   }

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <functional>
@@ -69,6 +70,25 @@ inline void examine_norm(Exam& exam, NormFunction* norm_of,
     add(std::sqrt(expected), "A root too many: one root, of the sum of the squares.");
     add(expected / std::sqrt(static_cast<double>(std::max<std::int64_t>(n, 1))),
         "Divided by n: this is the root of the mean square. The norm is the root of the sum.");
+    add(std::sqrt(absolute), "The values are added up without their squares.");
+    if (n == 0) {
+      mistakes.push_back(when([](const Answer& a) { return std::isnan(a.actual[0]); },
+                              "With n = 0 the norm is 0, and somebody has to write it."));
+      mistakes.push_back(when([](const Answer& a) { return a.actual[0] > 0; },
+                              "The norm of nothing is 0: is something small added to the sum?"));
+    }
+    // What a warp alone adds up, in every block of the first stage and in the second.
+    Values of_warps;
+    for (std::int64_t from = 0; from < n; from += 256) {
+      const auto begin = grad.begin() + from, end = begin + std::min<std::int64_t>(32, n - from);
+      of_warps.push_back(exact_norm({begin, end}));
+    }
+    of_warps.resize(std::min<std::size_t>(of_warps.size(), 32));
+    if (n > 32 && n <= 1024 * 256) {
+      add(exact_norm(of_warps),
+          "Only the first 32 threads' sums arrived: warp_sum adds up a warp, block_sum the whole "
+          "block.");
+    }
     add(absolute, "This is the sum of the absolute values: square them, and take the root.");
     add(largest, "This is the largest value. The norm is the root of the sum of squares.");
     for (const std::size_t first : {std::size_t{256}, std::size_t{65'536}, std::size_t{262'144}}) {

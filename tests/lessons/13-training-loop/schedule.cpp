@@ -24,19 +24,41 @@ struct Rule {
   bool straight = false;  // a line instead of the cosine
   bool constant = false;  // r is 0, as integers divide
   bool comes_back = false;
+  bool half_way = false;      // cos(pi / 2 r)
+  bool ends_at_zero = false;  // 0 behind the last step
+  bool integer_warmup = false;
+  bool from_min = false;  // the warm-up begins at min_lr
+  bool floor = false;     // the larger of min_lr and a cosine to 0
+  bool of_lr = false;     // min_lr is taken for a share of lr
+  bool too_long = false;  // step == warmup belongs to the warm-up
+  bool rough_pi = false;
 };
 
 double rate(int step, const ref::Schedule& s, const Rule& rule) {
-  const double lr = s.lr, low = rule.to_zero ? 0 : double{s.min_lr};
+  const double lr = s.lr, given = rule.of_lr ? lr * s.min_lr : double{s.min_lr};
+  const double low = rule.to_zero || rule.floor ? 0 : given;
+  if (step < s.warmup && rule.integer_warmup) return lr * ((step + 1) / (s.warmup + 1));
+  if (step < s.warmup && rule.from_min) {
+    return given + (lr - given) * (step + 1) / (s.warmup + 1);
+  }
+  if (step == s.warmup && rule.too_long) return lr;
   if (step < s.warmup && !rule.no_warmup) return lr * (step + rule.first) / (s.warmup + rule.last);
-  if (step >= s.steps && !rule.comes_back) return low;
+  if (step >= s.steps && !rule.comes_back) {
+    return rule.ends_at_zero ? 0 : rule.floor || rule.of_lr ? double{s.min_lr} : low;
+  }
   double r = static_cast<double>(step - s.warmup) / std::max(s.steps - s.warmup, 1);
   if (rule.from_start) r = static_cast<double>(step) / s.steps;
   if (rule.never_arrives) r = static_cast<double>(step - s.warmup) / s.steps;
   if (rule.constant) r = std::floor(r);
-  const double turn = std::cos((rule.no_pi ? 1 : rule.whole_turn ? 2 * M_PI : M_PI) * r);
+  const double half_turn = rule.no_pi        ? 1
+                           : rule.whole_turn ? 2 * M_PI
+                           : rule.half_way   ? M_PI / 2
+                           : rule.rough_pi   ? 3.14
+                                             : M_PI;
+  const double turn = std::cos(half_turn * r);
   const double share = rule.straight ? 1 - r : (1 + turn) * (rule.no_half ? 1 : 0.5);
-  return low + share * (lr - low);
+  const double value = low + share * (lr - low);
+  return rule.floor ? std::max(value, given) : value;
 }
 
 Values curve(const ref::Schedule& s, int steps, const Rule& rule) {
@@ -72,6 +94,19 @@ std::vector<Mistake> mistakes(const ref::Schedule& s, int steps) {
   add({.straight = true}, "This falls in a straight line; a cosine is asked for.");
   add({.constant = true},
       "The rate stays at lr: is r a quotient of integers? 3 / 7 is 0 for integers.");
+  add({.half_way = true}, "cos(pi / 2 r) falls to 0 only: cos(pi r) falls to -1.");
+  add({.ends_at_zero = true}, "From step `steps` on the rate is min_lr, not 0.");
+  add({.integer_warmup = true},
+      "The warm-up is 0 all the way: (step + 1) / (warmup + 1) was divided as integers.");
+  add({.from_min = true},
+      "The warm-up begins at min_lr here. It comes from 0: lr * (step + 1) / (warmup + 1).");
+  add({.floor = true},
+      "The cosine falls to 0 and is cut off at min_lr. It is to reach min_lr in its last step: "
+      "only lr - min_lr is multiplied.");
+  add({.of_lr = true}, "min_lr is a rate, not a share of lr.");
+  add({.too_long = true},
+      "Step `warmup` is behind the warm-up: where steps == warmup, its rate is min_lr.");
+  add({.rough_pi = true}, "Is pi 3.14 here? A double has 16 digits: 3.141592653589793.");
   add({.comes_back = true},
       "From step `steps` on the rate is min_lr; your cosine comes up again behind it.");
   all.push_back(when(

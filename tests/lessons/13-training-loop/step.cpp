@@ -12,9 +12,17 @@
 namespace tinygpt::lessons {
 namespace {
 
+// How the kernels were called.
+struct Used {
+  const float* scratch = nullptr;
+  int norms = 0, clips = 0, updates = 0;
+};
+Used used;
+
 void adamw_kernel(float* param, float*, float* m, float* v, const float* grad, std::int64_t n,
                   const AdamwSettings& s) {
   check(s.step >= 1, "adamw: steps count from 1, since step 0 has nothing to correct by");
+  ++used.updates;
   for (std::int64_t i = 0; i < n; ++i) {
     const AdamwState after = adamw_exact({{param[i]}, {m[i]}, {v[i]}}, {grad[i]}, s);
     param[i] = static_cast<float>(after.param[0]);
@@ -23,13 +31,15 @@ void adamw_kernel(float* param, float*, float* m, float* v, const float* grad, s
   }
 }
 
-void norm_kernel(float* norm, const float* grad, float* /*scratch*/, std::int64_t n) {
+void norm_kernel(float* norm, const float* grad, float* scratch, std::int64_t n) {
+  used.scratch = scratch, ++used.norms;
   double sum = 0;
   for (std::int64_t i = 0; i < n; ++i) sum += double{grad[i]} * grad[i];
   norm[0] = static_cast<float>(std::sqrt(sum));
 }
 
 void clip_kernel(float* grad, const float* norm, std::int64_t n, float max_norm) {
+  ++used.clips;
   if (!std::isfinite(norm[0]) || norm[0] <= max_norm) return;
   for (std::int64_t i = 0; i < n; ++i) grad[i] *= max_norm / norm[0];
 }
@@ -82,6 +92,12 @@ struct Rule {
   bool clip_each_tensor = false, clip_each_pass = false, no_clip = false;
   bool all_decay = false, none_decay = false, vectors_decay = false, first_moments = false;
   bool norm_after = false, clip_at_zero = false;
+  bool by_columns = false;      // a tensor of one column does not decay
+  bool decay_lost = false;      // behind the first vector nothing decays
+  bool step_for_each = false;   // every tensor counts as a step
+  bool first_step = false;      // step is 1
+  bool one_row = false;         // a matrix's first row alone is updated
+  bool rate_of_passes = false;  // lr is multiplied by K
 };
 
 struct Result {
@@ -131,12 +147,20 @@ Result exact(const Setting& setting, const Start& start, const AdamwSettings& ad
     clip(g, 0, n, r.norm, setting.max_norm);
   }
   if (rule.norm_after) r.norm = norm_of(g, 0, n);
+  bool behind_vector = false;
+  int place = 0;
   for (const ref::ParameterShape& shape : setting.shapes) {
     AdamwSettings s = adamw;
-    const bool vector = shape.rows == 1;
+    if (rule.step_for_each) s.step += place++;
+    if (rule.first_step) s.step = 1;
+    if (rule.rate_of_passes) s.lr *= static_cast<float>(setting.passes);
+    behind_vector = behind_vector || shape.rows == 1;
+    const bool vector = rule.by_columns   ? shape.cols == 1
+                        : rule.decay_lost ? behind_vector
+                                          : shape.rows == 1;
     const bool decays = rule.all_decay || (rule.vectors_decay ? vector : !vector);
     if (!decays || rule.none_decay) s.weight_decay = 0;
-    for (int i = 0; i < shape.rows * shape.cols; ++i) {
+    for (int i = 0; i < (rule.one_row ? 1 : shape.rows) * shape.cols; ++i) {
       const auto at = static_cast<std::size_t>(shape.offset + i);
       const auto moments = rule.first_moments ? static_cast<std::size_t>(i) : at;
       const AdamwState after =
@@ -154,6 +178,7 @@ struct Slip {
 
 const std::vector<Slip>& slips() {
   static const std::vector<Slip> all = {
+      {{.norm_after = true}, "This is the norm after clipping: report the one before."},
       {{.not_averaged = true},
        "The micro-batches are added up, not averaged: K of them give a gradient K times as long. "
        "The scale of each pass is 1 / K."},
@@ -171,6 +196,11 @@ const std::vector<Slip>& slips() {
       {{.no_clip = true}, "The gradient was not clipped: max_norm is above 0."},
       {{.clip_at_zero = true},
        "A max_norm of 0 means that nothing is clipped; here it took the whole gradient away."},
+      {{.by_columns = true},
+       "Vectors decay, and matrices of a single column do not. A vector has one row: rows == 1."},
+      {{.decay_lost = true},
+       "Behind the first vector nothing decays: its weight_decay of 0 has stayed in the settings. "
+       "Copy plan.adamw anew for each tensor."},
       {{.all_decay = true},
        "Vectors decay, too. A bias or a norm's weight has one row, and weight_decay 0: pulled to "
        "zero, a norm's weight would silence its layer."},
@@ -178,7 +208,15 @@ const std::vector<Slip>& slips() {
       {{.none_decay = true}, "Nothing decays: tensors with more than one row do."},
       {{.first_moments = true},
        "Every tensor uses the first one's m and v: they lie at the same offset as its params."},
-      {{.norm_after = true}, "This is the norm after clipping: report the one before."}};
+      {{.step_for_each = true},
+       "step grows from tensor to tensor. They are all updated in one step: each gets plan.adamw's "
+       "step."},
+      {{.first_step = true},
+       "Every step counts as the first one: the bias correction needs plan.adamw's step."},
+      {{.one_row = true},
+       "Only the first row of each matrix was updated: a tensor has rows * cols values."},
+      {{.rate_of_passes = true},
+       "The rate was multiplied by K. The gradient is the mean over the passes; the rate stays."}};
   return all;
 }
 
@@ -208,9 +246,12 @@ void examine_case(Exam& exam, const Setting& setting) {
   const ref::TrainingState state{{params, n}, {grads, n},   {m, n},
                                  {v, n},      {scratch, 4}, setting.shapes};
   std::vector<int> asked, wanted;
+  bool scaled = false;
+  used = {};
   for (int i = 0; i < setting.passes; ++i) wanted.push_back(i);
   const auto pass = [&](int i, float scale) {
     asked.push_back(i);
+    scaled = scaled || scale != 0;
     const auto k = static_cast<std::size_t>(std::clamp(i, 0, setting.passes - 1));
     for (std::size_t j = 0; j < n; ++j)
       grads[j] += scale * static_cast<float>(start.gradients[k][j]);
@@ -218,9 +259,16 @@ void examine_case(Exam& exam, const Setting& setting) {
   };
   const ref::StepResult result =
       ref::train_step(state, pass, kernels(), {setting.passes, setting.max_norm, adamw});
-  exam.expect_equal("the passes that were run", asked, wanted,
-                    {{{}, "pass was never called: it is what computes the gradient."},
-                     {{0}, "Only the first micro-batch was run: all K of them count."}});
+  std::vector<int> from_one = wanted;
+  for (int& i : from_one) ++i;
+  exam.expect_equal(
+      "the passes that were run", asked, wanted,
+      {{{}, "pass was never called: it is what computes the gradient."},
+       {{0}, "Only the first micro-batch was run: all K of them count."},
+       {std::vector<int>(wanted.size(), 0), "Micro-batch 0 was run again and again: pass(i, ...)."},
+       {from_one, "Micro-batches count from 0."}});
+  exam.expect_true(scaled, "pass was given a scale of 0",
+                   "1 / K is 0 for integers from K = 2 on: 1.0f / K.");
   exam.expect("loss", Values{result.loss}, Values{expected.loss}, {{"loss", 1}}, {.factor = 4},
               {gives({expected.loss * setting.passes},
                      "This is the sum of the losses: the mean is asked for."),
@@ -243,6 +291,15 @@ void examine_case(Exam& exam, const Setting& setting) {
   look("params", params, &Result::params);
   exam.expect("norm", Values{result.norm}, Values{expected.norm}, {{"norm", 1}}, {.terms = 8},
               mistakes([](const Result& r) { return Values{r.norm}; }));
+  const char* const by_table =
+      "The numbers are right, but on a GPU no loop of the host can reach them: the kernels of ops "
+      "do the work.";
+  exam.expect_true(used.norms > 0, "ops.gradient_norm was not called", by_table);
+  exam.expect_true(used.scratch == scratch, "ops.gradient_norm was given another scratch",
+                   "A kernel may need it to add up in parts: state.scratch.");
+  const bool clips = setting.max_norm > 0 && expected.norm > setting.max_norm;
+  exam.expect_true(used.clips > 0 || !clips, "ops.clip_gradients was not called", by_table);
+  exam.expect_true(used.updates > 0, "ops.adamw_step was not called", by_table);
 }
 
 // A batch with a broken number in it.
@@ -277,6 +334,7 @@ void examine(Exam& exam) {
   for (const Setting& setting : std::vector<Setting>{{few, 48, 1, 0, 0},
                                                      {few, 48, 3, 0, 0},
                                                      {few, 48, 1, 1.5f, 0},
+                                                     {all, 96, 1, 0, 0.5f},
                                                      {few, 48, 1, 0, 0.5f},
                                                      {few, 48, 4, 1.5f, 0.5f},
                                                      {all, 96, 2, 1e6f, 0.25f},
