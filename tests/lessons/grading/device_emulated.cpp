@@ -128,7 +128,8 @@ nlohmann::json measure(const ProfileRun& run) {
   for (const simt::KernelProfile& kernel : profiling.kernels) {
     const simt::LineProfile& t = kernel.total;
     sum.bytes_loaded += t.bytes_loaded, sum.bytes_stored += t.bytes_stored;
-    sum.requests += t.requests, sum.sectors += t.sectors, sum.divergent += t.divergent;
+    sum.requests += t.requests, sum.shared_requests += t.shared_requests, sum.sectors += t.sectors,
+        sum.divergent += t.divergent;
     sum.shared_turns += t.shared_turns, sum.shared_ideal += t.shared_ideal;
     sum.worst_conflict = std::max(sum.worst_conflict, t.worst_conflict);
     barriers += kernel.barriers, launches += kernel.launches;
@@ -142,7 +143,7 @@ nlohmann::json measure(const ProfileRun& run) {
   add_row(rows, "sectors for each request of a warp (4: one piece)",
           ratio(sum.sectors, sum.requests));
   add_row(rows, "requests that part of a warp does not make, %",
-          100 * ratio(sum.divergent, sum.requests));
+          100 * ratio(sum.divergent, sum.requests + sum.shared_requests));
   if (sum.shared_ideal > 0) {
     add_row(rows, "shared memory: turns taken, for one needed",
             ratio(sum.shared_turns, sum.shared_ideal));
