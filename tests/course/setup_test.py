@@ -138,7 +138,7 @@ class SetUp(Sandbox):
     def test_an_unknown_preset_is_refused_with_the_list_of_presets(self):
         done = self.course("test", "--preset", "fast")
         self.assertEqual(done.returncode, 2)
-        self.assertIn("default, portable, debug, asan, tsan, fuzz", done.stderr)
+        self.assertIn("default, portable, release, debug, asan, tsan, fuzz", done.stderr)
 
     @unittest.skipIf(os.geteuid() != 0, "installs only as root")
     def test_python_itself_is_installed_where_it_is_missing(self):

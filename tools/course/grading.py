@@ -44,9 +44,8 @@ class Toolbox:
         self.libraries = {}
         with open(os.path.join(course_folder(plan), "graders.txt"), encoding="utf-8") as file:
             for line in file:
-                words = line.split()
-                if words:
-                    self.libraries[words[0]] = words[1:]
+                exercise, *libraries = line.rstrip("\n").split("\t")
+                self.libraries[exercise] = [library for library in libraries if library]
 
     def compiler_words(self, solution, world=CHECKED):
         """The words that compile a solution: the compiler, then its options, without input and output. world: of a

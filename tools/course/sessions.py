@@ -94,7 +94,8 @@ def check_built(build_folder):
     path = os.path.join(build_folder, "course", "graders.txt")
     try:
         with open(path, encoding="utf-8") as file:
-            needed = {word for line in file for word in line.split()[1:] if not line.startswith("gpu:")}
+            lines = [line.rstrip("\n").split("\t") for line in file]
+            needed = {name for exercise, *names in lines for name in names if name and not exercise.startswith("gpu:")}
     except OSError:
         needed = {path}
     missing = sorted(name for name in needed if not os.path.exists(name))
