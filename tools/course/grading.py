@@ -96,7 +96,7 @@ def trim_errors(text, path):
     """The compiler's first few errors, those in the learner's file before others, without the chain of includes."""
     blocks = []
     for line in text.splitlines():
-        if re.match(r"\S+:\d+(:\d+)?: (fatal error|error|warning|note)", line):
+        if re.match(r"\S.*?:\d+(:\d+)?: (fatal error|error|warning|note)", line):
             blocks.append([line])
         elif blocks and re.match(r"( +\d* \|| {4})", line):
             blocks[-1].append(line)
