@@ -154,9 +154,12 @@ def link_options(tools, exercise, world):
 def link(tools, exercise, objects, program, world=CHECKED):
     compiler = tools.compiler_words("solutions/" + exercise, world)[0]
     options = link_options(tools, exercise, world)
-    if world == "gpu":  # nvcc links, and knows where its own libraries are
+    if world == "gpu":  # nvcc links, and knows where its own libraries are; it takes no libfmt.so.9 by its path
         options = ["-Xcompiler=" + word if word.startswith("-f") or word == "-pthread" else
                    "-Xlinker=" + word[4:] if word.startswith("-Wl,") else word for word in options]
+        for word in [word for word in options if ".so." in os.path.basename(word)]:
+            at = options.index(word)
+            options[at:at + 1] = ["-L" + os.path.dirname(word), "-l:" + os.path.basename(word)]
         command = [compiler] + objects + ["-o", program] + options
     else:
         command = [compiler] + fast_linker() + objects + ["-o", program] + options
