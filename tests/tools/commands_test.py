@@ -9,6 +9,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tempfile
 import unittest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
@@ -21,6 +22,10 @@ TEXTS = ["README.md", "CONTRIBUTING.md", "bench/README.md", "datasets/README.md"
 PROGRAM = r"(?:\./course|lesson-\d\d|(?:build/default/bin/)?tinygpt|(?:tools|bench)/[\w.-]+)"
 # They only look, and take under a second. Texts show them with words in capitals where a reader puts his own.
 QUICK = [r"\./course", r"\./course (list|doctor|help)", r"tinygpt info --config [\w-]+", r"\./course demo 00 .*"]
+
+# Experiments that take more than ten seconds on two cores, or need a model that `./course demo` makes.
+LONG = ["lesson-08 look --shades no", "lesson-09 length", "lesson-13 ablate", "lesson-14 train", "lesson-14 settings",
+        "lesson-14 parameters", "lesson-14 tokens", "lesson-14 overfit"]
 
 
 def commands_of(text):
@@ -44,9 +49,15 @@ def all_commands():
     return found
 
 
-def output(words):
-    done = subprocess.run(words, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          universal_newlines=True, timeout=60, env=dict(os.environ, NO_COLOR="1"))
+def words_of(text):
+    """What stands outside of charts."""
+    return set(re.findall(r"[A-Za-z]{3,}", "\n".join(line for line in text.split("\n") if "|" not in line)))
+
+
+def output(words, folder=ROOT):
+    done = subprocess.run(words, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          universal_newlines=True, timeout=120,
+                          env=dict(os.environ, NO_COLOR="1", COLUMNS="100", OMP_WAIT_POLICY="passive"))
     return done.returncode, done.stdout
 
 
@@ -93,6 +104,23 @@ class Commands(unittest.TestCase):
                     self.assertTrue(text.strip())
                     ran += 1
         self.assertGreater(ran, 2)
+
+    def test_experiments_that_end_soon_run_and_say_what_the_text_quotes(self):
+        """Their numbers may differ, by the machine or by the clock; the words may not."""
+        ran = 0
+        with tempfile.TemporaryDirectory(prefix="lessons out ") as folder:
+            for path in sorted(glob.glob("lessons/*/README.md", root_dir=ROOT)):
+                with open(os.path.join(ROOT, path), encoding="utf-8") as file:
+                    blocks = re.findall(r"^<!-- measured: (.*?) -->\n```text\n(.*?)^```", file.read(), re.M | re.S)
+                for command, quoted in blocks:
+                    if command not in LONG:
+                        with self.subTest(command=command, text=path):
+                            words = command.split()
+                            code, text = output([os.path.join(BIN, words[0])] + words[1:], folder)
+                            self.assertEqual(code, 0, text)
+                            self.assertEqual(words_of(text), words_of(quoted))
+                            ran += 1
+        self.assertGreater(ran, 10)
 
 
 unittest.main(argv=sys.argv[:1])
