@@ -24,8 +24,8 @@ PROGRAM = r"(?:\./course|lesson-\d\d|(?:build/default/bin/)?tinygpt|(?:tools|ben
 QUICK = [r"\./course", r"\./course (list|doctor|help)", r"tinygpt info --config [\w-]+", r"\./course demo 00 .*"]
 
 # Experiments that take more than ten seconds on two cores, or need a model that `./course demo` makes.
-LONG = ["lesson-08 look --shades no", "lesson-09 length", "lesson-09 wrong", "lesson-13 ablate", "lesson-14 train", "lesson-14 settings",
-        "lesson-14 parameters", "lesson-14 tokens", "lesson-14 overfit"]
+LONG = ["lesson-08 look --shades no", "lesson-09 length", "lesson-09 wrong", "lesson-13 ablate", "lesson-14 train",
+        "lesson-14 settings", "lesson-14 parameters", "lesson-14 tokens", "lesson-14 overfit"]
 
 
 def commands_of(text):
