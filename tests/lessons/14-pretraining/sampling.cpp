@@ -47,6 +47,12 @@ std::vector<Mistake> temperature_mistakes(const Values& x, double t) {
             "The temperature has no effect. It divides the logits, before exp; probabilities that "
             "are divided by it and then by their sum are as they were."),
       gives(sums, "These do not sum to 1: divide by their sum."),
+      gives(softmax(x, 1 / (t + 1e-6)),
+            "Something is added to the temperature. It divides the logits as it is; 0 is a case of "
+            "its own, before anything is divided."),
+      gives(one_hot(static_cast<std::size_t>(std::ranges::max_element(x) - x.begin()), x.size()),
+            "All goes to the largest logit. Temperature 0 alone does that: a small one is still a "
+            "divisor, and what is nearly as large as the largest keeps its share."),
   };
 }
 
@@ -65,7 +71,9 @@ void examine_temperature(Exam& exam) {
                                                                      {7, 0.7f, 2, 300},
                                                                      {7, 0.7f, 2, -3000},
                                                                      {31, 0.1f, 500, 0},
-                                                                     {3, 1e-20f, 1, 0}}) {
+                                                                     {3, 1e-20f, 1, 0},
+                                                                     {6, 0.05f, 0.1, 0},
+                                                                     {6, 1e-6f, 1e-6, 0}}) {
     const Values x = random_values(V, 1, scale, mean);
     const std::vector<float> logits(x.begin(), x.end());
     const Values exact(logits.begin(), logits.end());
@@ -124,32 +132,6 @@ void examine_zero(Exam& exam) {
 
 // ---- top-k and top-p
 
-using Order = std::vector<std::size_t>;
-
-// Sorted here in another way than the exercise's helper does.
-Order sorted_tokens(const Values& p) {
-  Order order(p.size());
-  for (std::size_t v = 0; v < p.size(); ++v) {
-    std::size_t in_front = 0;
-    for (std::size_t w = 0; w < p.size(); ++w) in_front += p[w] > p[v] || (p[w] == p[v] && w < v);
-    order[in_front] = v;
-  }
-  return order;
-}
-
-Order as_they_come(const Values& p) {
-  Order order(p.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  return order;
-}
-
-// The first `count` tokens of an order, as they are.
-Values cut(const Values& p, const Order& order, std::size_t count) {
-  Values out(p.size(), 0.0);
-  for (std::size_t i = 0; i < std::min(count, p.size()); ++i) out[order[i]] = p[order[i]];
-  return out;
-}
-
 // Probabilities that are exact in binary, so that their sums are, too: a random order of a few.
 struct Cut {
   std::string name;
@@ -169,6 +151,20 @@ std::vector<Mistake> top_k_mistakes(const Values& p, const Order& order, std::si
   for (std::size_t v = 0; v < p.size(); ++v) {
     if (p[v] >= p[order[k - 1]]) ties[v] = p[v];
   }
+  // Only what is likelier than the first token that goes; the sum of that, or of k tokens.
+  Values likelier(p.size(), 0.0), by_k(p.size(), 0.0), by_first(p.size(), 0.0);
+  const Values right = cut(p, order, k);
+  const double of_k = std::accumulate(right.begin(), right.end(), 0.0);
+  const double of_first =
+      std::accumulate(p.begin(), p.begin() + static_cast<std::ptrdiff_t>(k), 0.0);
+  for (std::size_t v = 0; v < p.size(); ++v) {
+    if (p[v] > p[order[k]]) likelier[v] = p[v];
+    by_k[v] = likelier[v] / of_k;
+    by_first[v] = right[v] / of_first;
+  }
+  const std::string tie =
+      "Fewer than k tokens stay, since the last of them is as likely as the first one that goes. "
+      "Of equals, those that come first stay: cut by place in the order, not by probability.";
   Order backwards(order.rbegin(), order.rend());
   Order late = order;  // of equals, the last first
   std::ranges::sort(late, [&](auto a, auto b) { return p[a] > p[b] || (p[a] == p[b] && a > b); });
@@ -180,6 +176,12 @@ std::vector<Mistake> top_k_mistakes(const Values& p, const Order& order, std::si
       gives(shares(ties),
             "More than k tokens stay, since some are as likely as the last of them. "
             "Of equals, those that come first."),
+      gives(by_k, tie),
+      gives(shares(likelier), tie),
+      gives(
+          by_first,
+          "The right tokens are left, divided by the sum of the first k of the vocabulary. Divide "
+          "by the sum of those that stay: token i of the order is order[i]."),
       gives(shares(cut(p, order, k + 1)), "One token too many: k of them stay."),
       gives(shares(cut(p, order, k - 1)), "One token too few: k of them stay."),
       gives(shares(cut(p, as_they_come(p), k)),
@@ -225,7 +227,12 @@ std::vector<Mistake> top_p_mistakes(const Values& all, const Order& order, doubl
   const Order plain = as_they_come(all);
   const Order backwards(order.rbegin(), order.rend());
   Values large(all.size(), 0.0);
-  for (std::size_t v = 0; v < all.size(); ++v) large[v] = all[v] >= p ? all[v] : 0.0;
+  Values ties(all.size(), 0.0), by_p = cut(all, order, kept);
+  for (std::size_t v = 0; v < all.size(); ++v) {
+    large[v] = all[v] >= p ? all[v] : 0.0;
+    ties[v] = all[v] >= all[order[kept - 1]] ? all[v] : 0.0;
+    by_p[v] /= p;
+  }
   return {
       gives(shares(cut(all, order, kept - 1)),
             "The token that brings the sum to p is missing: it is the last one that stays. The cut "
@@ -246,6 +253,13 @@ std::vector<Mistake> top_p_mistakes(const Values& all, const Order& order, doubl
             "sum, likeliest first, that decides."),
       gives(shares(cut(all, order, needed(all, order, p, true))),
             "One token too many: the sum was p exactly. Stop when it is p or more."),
+      gives(by_p,
+            "The right tokens are left, divided by p. Together they may hold more than p: divide "
+            "by their sum."),
+      gives(
+          shares(ties),
+          "Tokens as likely as the last one kept stay, too. Stop as soon as the sum is p or more; "
+          "of equals, those that come first stay."),
       gives(shares(cut(all, order, kept + 1)), "One token too many stays."),
       gives(all, "Nothing was cut."),
   };
@@ -283,6 +297,8 @@ struct Rule {
   bool next = false;          // the token behind the one
   bool likeliest = false;     // no draw at all
   bool ends_at_last = false;  // rounding left a rest: V - 1, possible or not
+  bool each_alone = false;    // no sum: the first share that is larger than u
+  bool sorted = false;        // the shares side by side, likeliest first
 };
 
 int drawn(const Values& p, double u, const Rule& rule) {
@@ -290,10 +306,12 @@ int drawn(const Values& p, double u, const Rule& rule) {
   double sum = 0;
   int last = 0;
   const auto V = static_cast<int>(p.size());
-  for (int v = 0; v < V; ++v) {
+  const Order order = rule.sorted ? sorted_tokens(p) : as_they_come(p);
+  for (int i = 0; i < V; ++i) {
+    const auto v = static_cast<int>(order[static_cast<std::size_t>(i)]);
     const double share = p[static_cast<std::size_t>(v)];
     if (rule.without_last && v == V - 1) return std::max(V - 2, 0);
-    sum += share;
+    sum = rule.each_alone ? share : sum + share;
     if (sum > u || (rule.at_border && sum >= u)) return v + (rule.next ? 1 : 0);
     if (share > 0) last = v;
   }
@@ -331,6 +349,11 @@ void expect_drawn(Exam& exam, const std::string& what, const Values& p,
         "Where rounding has left the sum at u or below, the last token of the vocabulary is not "
         "the answer if its probability is 0: the last one that could have been drawn is."},
        {with({.next = true}), "It is the token that takes the sum past u, not the one behind it."},
+       {with({.each_alone = true}),
+        "You compare u with each probability alone. It is their running sum that has to pass u."},
+       {with({.sorted = true}),
+        "You lay the shares side by side likeliest first. They lie in the order of the vocabulary, "
+        "so the draw needs no sort."},
        {with({.likeliest = true}), "This is always the likeliest token; u decides nothing."}});
 }
 

@@ -89,7 +89,7 @@ void examine_argmax(Exam& exam) {
 void examine_scan(Exam& exam) {
   for (const int n : {4, 1, 2, 31, 32, 33, 64, 255, 256, 257, 1000, 0}) {
     const Values in = random_values(n, 3, 1.0, 0.5);
-    Values sums, exclusive, warps, tiles, steps, windows;
+    Values sums, exclusive, warps, tiles, steps;
     double sum = 0, warp = 0, tile = 0;
     for (int i = 0; i < n; ++i) {
       const double value = in[static_cast<std::size_t>(i)];
@@ -101,12 +101,16 @@ void examine_scan(Exam& exam) {
       steps.push_back(value + sum - tile +
                       (i % kBlock > 0 ? in[static_cast<std::size_t>(i) - 1] : 0));
     }
-    for (int i = 0; i < n; ++i) {  // the last 32 values, of this tile
-      const int from = i - std::min(i % kBlock, 31);
-      const int tile_start = i - i % kBlock;
-      windows.push_back(tile_start > 0 ? sums[static_cast<std::size_t>(tile_start) - 1] : 0);
-      for (int j = from; j <= i; ++j) windows.back() += in[static_cast<std::size_t>(j)];
-    }
+    const auto windows = [&](int width) {  // the last values, as many at most, of this tile
+      Values out;
+      for (int i = 0; i < n; ++i) {
+        const int from = i - std::min(i % kBlock, width - 1);
+        const int tile_start = i - i % kBlock;
+        out.push_back(tile_start > 0 ? sums[static_cast<std::size_t>(tile_start) - 1] : 0);
+        for (int j = from; j <= i; ++j) out.back() += in[static_cast<std::size_t>(j)];
+      }
+      return out;
+    };
     Sandbox& s = exam.call(fmt::format("cumulative_sum(n={})", n));
     float* out = s.output(n);
     const float* x = s.input(in);
@@ -119,7 +123,10 @@ void examine_scan(Exam& exam) {
          gives(warps,
                "The sums start anew every 32 threads. A scan of the block goes across "
                "warps."),
-         gives(windows,
+         gives(windows(kBlock / 2),
+               "Each thread has the sum of 128 values at most: a step is missing. The distance "
+               "doubles up to half of the block, 128, and that step is the last."),
+         gives(windows(32),
                "Each thread has the sum of 32 values at most. The distance doubles up to half of "
                "the block, not of a warp."),
          gives(steps,
@@ -136,7 +143,7 @@ void examine_scan(Exam& exam) {
 struct Draw {
   double temperature = 1;
   bool multiplied = false, whole_vocabulary = true, greedy = false, in_front = false;
-  bool tile_alone = false;
+  bool tile_alone = false, tile_twice = false, share_of_one = false;
 };
 
 // The token in whose share u falls, by what one may make of it.
@@ -152,9 +159,11 @@ int expected_token(const Values& logits, double u, const Draw& draw) {
     sum += std::exp(draw.multiplied ? above * draw.temperature : above / draw.temperature);
     sums.push_back(sum);
   }
+  const double wanted = draw.share_of_one ? u : u * sum;
   int token = 0;
-  while (token + 1 < static_cast<int>(n) && sums[static_cast<std::size_t>(token)] <= u * sum)
+  while (token + 1 < static_cast<int>(n) && sums[static_cast<std::size_t>(token)] <= wanted)
     ++token;
+  if (draw.tile_twice) return token / kBlock * kBlock;
   if (draw.tile_alone && token >= kBlock) {  // its sum begins at 0 again
     const int first = token / kBlock * kBlock;
     const double before = sums[static_cast<std::size_t>(first) - 1];
@@ -198,12 +207,19 @@ void expect_drawn(Exam& exam, const std::string& what, const Values& logits, dou
        {with({.temperature = temperature, .greedy = true}),
         "This is always the likeliest token. Are the weights those of logit - largest, divided by "
         "the temperature?"},
+       {with({.temperature = temperature, .share_of_one = true}),
+        "You compare the sums with u. They are sums of weights, which end at the total and not at "
+        "1: compare them with u times the total."},
        {with({.temperature = temperature, .in_front = true}),
         "It is the first token whose sum is greater than what is wanted, its own weight included; "
         "you are one in front of it."},
        {with({.temperature = temperature, .tile_alone = true}),
         "Right in the first tile only. In the others the sum goes on from what the tiles in front "
         "hold."},
+       {std::abs(logits[0]) < 80 ? with({.temperature = temperature, .tile_twice = true})
+                                 : std::vector<int>{},
+        "Always the first token of a tile. In front of the tile that is scanned lie the tiles "
+        "before it: is its own sum in there, too?"},
        {std::vector<int>(us.size(), 0),
         "Always token 0: are the sums infinite, or NaN? exp(89) is infinite in float. Take the "
         "largest logit off first."},
@@ -218,7 +234,8 @@ void examine_sample(Exam& exam) {
     int V;
     double temperature, scale, mean;
   };
-  for (const auto& [V, temperature, scale, mean] : std::vector<Case>{{4, 1, 1, 0},
+  for (const auto& [V, temperature, scale, mean] : std::vector<Case>{{9, 1, 0.1, 0},
+                                                                     {4, 1, 1, 0},
                                                                      {1, 1, 1, 0},
                                                                      {31, 0.5, 2, 0},
                                                                      {33, 2, 2, 0},

@@ -50,4 +50,31 @@ inline bool broken(const Answer& answer) {
   return std::ranges::any_of(answer.actual, [](double x) { return !std::isfinite(x); });
 }
 
+// Tokens in some order.
+using Order = std::vector<std::size_t>;
+
+// Sorted here in another way than the exercise's helper does.
+inline Order sorted_tokens(const Values& p) {
+  Order order(p.size());
+  for (std::size_t v = 0; v < p.size(); ++v) {
+    std::size_t in_front = 0;
+    for (std::size_t w = 0; w < p.size(); ++w) in_front += p[w] > p[v] || (p[w] == p[v] && w < v);
+    order[in_front] = v;
+  }
+  return order;
+}
+
+inline Order as_they_come(const Values& p) {
+  Order order(p.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  return order;
+}
+
+// The first `count` tokens of an order, as they are.
+inline Values cut(const Values& p, const Order& order, std::size_t count) {
+  Values out(p.size(), 0.0);
+  for (std::size_t i = 0; i < std::min(count, p.size()); ++i) out[order[i]] = p[order[i]];
+  return out;
+}
+
 }  // namespace tinygpt::lessons

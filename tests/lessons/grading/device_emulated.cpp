@@ -50,7 +50,8 @@ const char* nudge_for(const simt::Report& report) {
     case simt::Fault::shared_size:
       return "A block has 48 KiB of shared memory.";
     case simt::Fault::host_pointer:
-      return "A kernel can only use device memory: is a host array or its address passed to it?";
+      return "A kernel can only use device memory: is a host array or its address passed to it? Or "
+             "does an index lead out of a __shared__ array, in front or behind?";
     default:
       return "";
   }
