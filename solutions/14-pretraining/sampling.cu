@@ -12,6 +12,8 @@
 namespace tinygpt::ref_cuda {
 namespace {
 
+// For block_reduce, beside Sum and Max: the smallest place of all threads, and the largest. Whoever
+// has no place gives one that loses.
 struct Min {
   __device__ static int combine(int a, int b) { return a < b ? a : b; }
   template <class T>
@@ -70,7 +72,7 @@ __device__ int first_largest(const Real* logits, int V) {
 // value of thread 0 + ... + value of thread i, to thread i: an inclusive scan of the block.
 //
 // Every thread adds what stands 1 in front of it, then 2, then 4, ...: after a step with distance d
-// it has the sum of 2 d values, its own the last. All threads call it together.
+// it has the sum of 2 d values, its own the last. All threads call it together, tile after tile.
 // Hillis, Steele: "Data Parallel Algorithms" (1986), "Sum of an array".
 __device__ double block_scan(double value) {
   // your code on the device: 14.scan_cuda

@@ -10,9 +10,9 @@ namespace tinygpt::ref {
 //
 //   probabilities[v] = exp(logits[v] / temperature) / sum_w exp(logits[w] / temperature)
 //
-// Temperature 0 stands for its limit: 1 for the largest logit (of equals, the first), 0 for all
-// others. Ackley, Hinton, Sejnowski: "A Learning Algorithm for Boltzmann Machines" (1985),
-// section 2.
+// Temperature 0, and it alone, stands for its limit: 1 for the largest logit (of equals, the
+// first), 0 for all others. Ackley, Hinton, Sejnowski: "A Learning Algorithm for Boltzmann
+// Machines" (1985), section 2.
 //
 // probabilities [V]  written; they sum to 1
 // logits        [V]  V >= 1; no NaN, the largest finite; minus infinity: never drawn
