@@ -1,7 +1,9 @@
 // The experiments of lesson 14.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -57,6 +59,12 @@ void worked(const std::vector<Option>&) {
   p = plain;
   ref::sample_top_p(p, 0.9);
   print_row("temperature 1, top-p 0.9", p);
+  std::vector<double> sorted = plain;
+  std::sort(sorted.begin(), sorted.end(), std::greater<>());
+  fmt::print("{:<24}", "sums, likeliest first");
+  sum = 0;
+  for (const double share : sorted) fmt::print("{:>8.3f}", sum += share);
+  fmt::print("\n");
   fmt::print("\nthe draw at temperature 1\n{:<24}", "running sums");
   sum = 0;
   for (const double share : plain) fmt::print("{:>8.3f}", sum += share);
