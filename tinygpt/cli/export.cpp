@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -25,7 +26,7 @@ struct ExportArguments {
   std::string model = "models/demo";
   std::string out;  // empty: the folder's name with .gguf
   std::string name;
-  GgufType type = GgufType::f16;
+  std::string type = "f16";
 };
 
 struct ImportArguments {
@@ -39,6 +40,14 @@ const std::map<std::string, GgufType> kTypes = {{"f32", GgufType::f32},
                                                 {"bf16", GgufType::bf16},
                                                 {"q8_0", GgufType::q8_0},
                                                 {"q4_0", GgufType::q4_0}};
+
+GgufType type_of(const std::string& name) {
+  const auto found = kTypes.find(name);
+  check(found != kTypes.end(), [&] {
+    return fmt::format("--type: there is no '{}'; there are: f32, f16, bf16, q8_0, q4_0", name);
+  });
+  return found->second;
+}
 
 // Without a slash at its end, so that it has a name.
 fs::path plain(const std::string& folder) {
@@ -54,6 +63,7 @@ Gpt<float> make_holder(const GptConfig& config, const std::string& what) {
 }
 
 void run_export(const ExportArguments& a) {
+  const GgufType type = type_of(a.type);
   const fs::path folder(a.model);
   const GptConfig config = read_model_config(folder);
   check_has_weights(folder);
@@ -66,9 +76,9 @@ void run_export(const ExportArguments& a) {
   Gpt<float> model = make_holder(config, a.model);
   load_parameters(model, folder);
   const std::string name = a.name.empty() ? plain(a.model).filename().string() : a.name;
-  save_gguf(model, tokenizer, name, a.type, out);
+  save_gguf(model, tokenizer, name, type, out);
   fmt::print("Wrote {}: {} parameters in {}, {:.1f} MB\n", out.string(),
-             short_number(static_cast<double>(parameter_ledger(config).total)), type_name(a.type),
+             short_number(static_cast<double>(parameter_ledger(config).total)), type_name(type),
              static_cast<double>(fs::file_size(out)) / 1e6);
 }
 
@@ -100,8 +110,7 @@ void add_export_command(CLI::App& app) {
   command
       ->add_option("--type", a->type,
                    "f32, f16, bf16, q8_0 (8 bits) or q4_0 (4 bits): of matrices; vectors stay f32")
-      ->transform(CLI::CheckedTransformer(kTypes, CLI::ignore_case))
-      ->default_str("f16");
+      ->capture_default_str();
   command->callback([a] { run_export(*a); });
 }
 
