@@ -16,12 +16,19 @@ struct Linear {
   const Real* bias = nullptr;    // [out], or nullptr for none
   float* dweight = nullptr;      // nullptr where gradients are not wanted
   float* dbias = nullptr;
+  // Instead of weight and bias, for inference alone.
+  const QuantizedMatrix* quantized = nullptr;
+  const float* quantized_bias = nullptr;
 };
 
 // out [N, layer.out] written, x [N, layer.in]
 template <class Real>
 void linear_forward(const Ops<Real>& ops, const Linear<Real>& layer, Real* out, const Real* x,
                     float* scratch, int N) {
+  if (layer.quantized != nullptr) {
+    ops.quantized_linear_forward(out, x, *layer.quantized, layer.quantized_bias, scratch, N);
+    return;
+  }
   ops.linear_forward(out, x, layer.weight, layer.bias, scratch, N, layer.in, layer.out);
 }
 
@@ -29,7 +36,7 @@ void linear_forward(const Ops<Real>& ops, const Linear<Real>& layer, Real* out, 
 template <class Real>
 void linear_gelu_forward(const Ops<Real>& ops, const Linear<Real>& layer, Real* out, Real* pre,
                          const Real* x, float* scratch, int N) {
-  if (ops.linear_gelu_forward != nullptr) {
+  if (ops.linear_gelu_forward != nullptr && layer.quantized == nullptr) {
     ops.linear_gelu_forward(out, pre, x, layer.weight, layer.bias, scratch, N, layer.in, layer.out);
     return;
   }

@@ -21,6 +21,7 @@
 #include "tinygpt/ops/linear.h"
 #include "tinygpt/ops/memory.h"
 #include "tinygpt/ops/positions.h"
+#include "tinygpt/ops/quantized.h"
 #include "tinygpt/ops/residual.h"
 #include "tinygpt/ops/rmsnorm.h"
 #include "tinygpt/ops/rope.h"
@@ -77,6 +78,13 @@ struct Ops {
   // Optional, for devices whose memory the host cannot read: elsewhere the host draws. Not visited
   // below, since there is nothing to mix.
   SampleToken<Real>* sample_token = nullptr;
+
+  // For inference with quantized weights (quantized.h). What one packs only it can read, so these
+  // are not mixed either.
+  QuantizedPackedSize* quantized_packed_size = nullptr;
+  QuantizedPack* quantized_pack = nullptr;
+  QuantizedLinearForward<Real>* quantized_linear_forward = nullptr;
+  QuantizedScratchSize* quantized_scratch_size = nullptr;
 };
 
 // Calls visit(group, member pointer) for every entry. A group is what is chosen together by name

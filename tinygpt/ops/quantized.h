@@ -39,4 +39,34 @@ using QuantizeQ4_0 = void(BlockQ4_0* out, const float* x, std::int64_t n);
 using DequantizeQ8_0 = void(float* out, const BlockQ8_0* x, std::int64_t n);
 using DequantizeQ4_0 = void(float* out, const BlockQ4_0* x, std::int64_t n);
 
+// A linear layer's weight in blocks. Implementations read it in an order of their own (tiles of rows
+// for vector instructions, say), so it is packed once, when a model is loaded.
+enum class QuantType { q8_0, q4_0 };
+
+struct QuantizedMatrix {
+  QuantType type = QuantType::q8_0;
+  int rows = 0;                  // OC
+  int cols = 0;                  // C, a multiple of 32
+  const void* packed = nullptr;  // quantized_packed_size(...) bytes that quantized_pack wrote
+};
+
+// Bytes of a packed matrix, and the packing. `blocks` are the rows one after another, as a file has
+// them, in host memory; `packed` is the device's memory, aligned to 64 bytes.
+using QuantizedPackedSize = std::int64_t(QuantType type, int rows, int cols);
+using QuantizedPack = void(void* packed, const void* blocks, QuantType type, int rows, int cols);
+
+// out[n, o] = (bias ? bias[o] : 0) + sum_b dw[o, b] * dx[n, b] * sum_i qw[o, b, i] * qx[n, b, i]
+//
+// The activations are quantized first, 32 at a time with a scale of their own, to eight bits, so
+// that the inner sum is one of integers. That is what ggml does for both types.
+//
+// out     [N, weight.rows]  written
+// x       [N, weight.cols]
+// bias    [weight.rows], or nullptr for none
+// scratch                   quantized_scratch_size(...) floats
+template <class Real>
+using QuantizedLinearForward = void(Real* out, const Real* x, const QuantizedMatrix& weight,
+                                    const float* bias, float* scratch, int N);
+using QuantizedScratchSize = std::int64_t(int N, int rows, int cols);
+
 }  // namespace tinygpt
