@@ -8,6 +8,7 @@
 #include "solutions/09-position/position.h"
 #include "solutions/10-block/block.h"
 #include "solutions/13-training-loop/optimizer.h"
+#include "solutions/23-kv-cache/kv_cache.h"
 
 namespace tinygpt::ref {
 
@@ -49,6 +50,9 @@ Ops<float> ops() {
   table.gradient_norm = gradient_norm;
   table.gradient_norm_scratch_size = gradient_norm_scratch_size;
   table.clip_gradients = clip_gradients;
+  table.kv_append = kv_append;
+  table.attention_decode = attention_decode;
+  table.attention_decode_scratch_size = attention_decode_scratch_size;
   return table;
 }
 

@@ -9,6 +9,7 @@
 #include "solutions/10-block/block.cuh"
 #include "solutions/13-training-loop/optimizer.cuh"
 #include "solutions/14-pretraining/sampling.cuh"
+#include "solutions/23-kv-cache/kv_cache.cuh"
 #include "solutions/table_cuda.h"
 #include "tinygpt/simt/cuda.h"
 
@@ -54,6 +55,9 @@ Ops<Real> ops_of() {
   table.gradient_norm_scratch_size = gradient_norm_scratch_size;
   table.clip_gradients = clip_gradients;
   table.sample_token = sample_token<Real>;
+  table.kv_append = kv_append<Real>;
+  table.attention_decode = attention_decode<Real>;
+  table.attention_decode_scratch_size = attention_decode_scratch_size;
   return table;
 }
 

@@ -42,5 +42,8 @@ ClipGradients clip_gradients;
 LinearGeluForward<float> linear_gelu_forward;
 ResidualLayernormForward<float> residual_layernorm_forward;
 ResidualRmsnormForward<float> residual_rmsnorm_forward;
+KvAppend<float> kv_append;
+AttentionDecode<float> attention_decode;
+AttentionDecodeScratchSize attention_decode_scratch_size;
 
 }  // namespace tinygpt::cpu

@@ -45,6 +45,9 @@ Ops<float> ops() {
   ops.linear_gelu_forward = linear_gelu_forward;
   ops.residual_layernorm_forward = residual_layernorm_forward;
   ops.residual_rmsnorm_forward = residual_rmsnorm_forward;
+  ops.kv_append = kv_append;
+  ops.attention_decode = attention_decode;
+  ops.attention_decode_scratch_size = attention_decode_scratch_size;
   return ops;
 }
 
