@@ -52,6 +52,12 @@ int next_token(Engine<Real>& engine, int row, const SamplingSettings& settings, 
 template <class Real>
 void make_room(Engine<Real>& engine, int sequence, int count, ContextEnd context_end);
 
+// The part of `prompt` that the sequence takes, room for it made: all of it, or its end where it is
+// longer than the capacity and may slide.
+template <class Real>
+std::span<const int> fit_prompt(Engine<Real>& engine, int sequence, std::span<const int> prompt,
+                                ContextEnd context_end);
+
 // What a text costs, in seconds and tokens: reading the prompt, which gives the first new token,
 // and each token after that.
 struct Timing {
