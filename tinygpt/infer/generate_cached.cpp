@@ -114,7 +114,8 @@ std::vector<int> generate(Engine<Real>& e, int sequence, std::span<const int> pr
     const int token = next_token(e, 0, settings.sampling, random, shares);
     if (i == 0) t.prefill = seconds_since(start);
     else t.later_tokens += 1;
-    if (token == settings.stop_token) break;
+    t.stopped = token == settings.stop_token;
+    if (t.stopped) break;
     text.push_back(token);
     if (on_token && !on_token(token)) break;
     next = std::span<const int>(&text.back(), 1);
