@@ -1,5 +1,6 @@
 // tinygpt data NAME|FILE: prepares a corpus for training.
 #include <fmt/format.h>
+#include <omp.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -210,14 +211,20 @@ void write_split(TokenFileWriter& writer, SplitInfo& info,
                  const std::vector<std::string_view>& documents, bool has_documents,
                  const Tokenizer& tokenizer, StatusLine& status) {
   const SpecialToken* end = find_special(tokenizer, kEndOfText);
-  for (std::size_t i = 0; i < documents.size(); ++i) {
-    if (i % 4096 == 0) {
-      status.show(fmt::format("encoding: {:.0f}%", 100.0 * static_cast<double>(i) /
-                                                       static_cast<double>(documents.size())));
+  const EncodeOptions options{.allow_special = false, .threads = omp_get_max_threads()};
+  constexpr std::size_t kAtOnce = 1 << 14;
+  for (std::size_t done = 0; done < documents.size(); done += kAtOnce) {
+    status.show(fmt::format("encoding: {:.0f}%", 100.0 * static_cast<double>(done) /
+                                                     static_cast<double>(documents.size())));
+    const auto some =
+        std::span(documents).subspan(done).first(std::min(kAtOnce, documents.size() - done));
+    for (const std::vector<int>& ids : encode_all(tokenizer, some, options)) {
+      writer.append(ids);
+      if (has_documents) writer.append(std::span(&end->id, 1));
     }
-    writer.append(encode(tokenizer, documents[i], {.allow_special = false}));
-    if (has_documents) writer.append(std::span(&end->id, 1));
-    info.bytes += static_cast<std::int64_t>(documents[i].size()) + (has_documents ? 1 : 0);
+    for (const std::string_view d : some) {
+      info.bytes += static_cast<std::int64_t>(d.size()) + (has_documents ? 1 : 0);
+    }
   }
   info.documents = static_cast<std::int64_t>(documents.size());
   info.tokens = writer.size();

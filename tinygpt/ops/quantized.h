@@ -39,8 +39,8 @@ using QuantizeQ4_0 = void(BlockQ4_0* out, const float* x, std::int64_t n);
 using DequantizeQ8_0 = void(float* out, const BlockQ8_0* x, std::int64_t n);
 using DequantizeQ4_0 = void(float* out, const BlockQ4_0* x, std::int64_t n);
 
-// A linear layer's weight in blocks. Implementations read it in an order of their own (tiles of rows
-// for vector instructions, say), so it is packed once, when a model is loaded.
+// A linear layer's weight in blocks. Implementations read it in an order of their own (tiles of
+// rows for vector instructions, say), so it is packed once, when a model is loaded.
 enum class QuantType { q8_0, q4_0 };
 
 struct QuantizedMatrix {
