@@ -48,7 +48,7 @@ struct CheckpointInfo {
 CheckpointInfo read_checkpoint_info(const std::filesystem::path& checkpoint);
 
 // Sets model, optimizer, data order and step to what they were. Throws Error when a file is missing
-// or broken.
+// or broken, or a value is not finite; then everything stays as it is.
 void load_checkpoint(Trainer& trainer, const std::filesystem::path& checkpoint);
 
 }  // namespace tinygpt
