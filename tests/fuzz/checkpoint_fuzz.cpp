@@ -45,7 +45,7 @@ void require_usable(const SavedTraining& s) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   static SavedTraining saved;
-  with_replaced(saved.files, data, size, [] {
+  with_replaced(saved.files, data, size, [](const std::filesystem::path&) {
     const std::string before = state_of(saved);
     try {
       load_checkpoint(saved.trainer, saved.checkpoint);

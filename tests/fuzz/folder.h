@@ -33,7 +33,7 @@ inline void add(std::vector<FuzzFile>& files, char letter, const std::filesystem
   files.push_back({letter, path, read_file(path)});
 }
 
-// work() with the input's file in the place of the good one. An input that names no file does
+// work(path) with the input's file in the place of the good one at this path. An input that names no file does
 // nothing.
 template <class Work>
 void with_replaced(const std::vector<FuzzFile>& files, const std::uint8_t* data, std::size_t size,
@@ -43,7 +43,7 @@ void with_replaced(const std::vector<FuzzFile>& files, const std::uint8_t* data,
   for (const FuzzFile& file : files) {
     if (file.letter != input[0]) continue;
     write_plainly(file.path, input.substr(1));
-    work();
+    work(file.path);
     write_plainly(file.path, file.content);
   }
 }

@@ -37,12 +37,10 @@ void load(const std::filesystem::path& folder) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   static const ModelFolders folders;
-  with_replaced(folders.files, data, size, [] {
-    for (const auto& folder : {folders.whole(), folders.shards()}) {
-      try {
-        load(folder);
-      } catch (const Error&) {
-      }
+  with_replaced(folders.files, data, size, [](const std::filesystem::path& replaced) {
+    try {
+      load(replaced.parent_path());
+    } catch (const Error&) {
     }
   });
   return 0;

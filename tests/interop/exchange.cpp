@@ -54,7 +54,7 @@ Gpt<float> load_model(const fs::path& path, int longest) {
 
 Tokenizer read_tokenizer(const fs::path& path) {
   if (path.extension() == ".gguf") return read_gguf_tokenizer(open_gguf(path));
-  return load_tokenizer(path / "tokenizer.json");
+  return load_folder_tokenizer(path);
 }
 
 // The logits [T, V].

@@ -18,7 +18,6 @@ import subprocess
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
-LISTS = ("requirements.txt", "package.json", "package-lock.json")
 SKIPPED = 77
 # Seconds. A registry that does not answer must not hold up a test run.
 PIP_LIMIT, NPM_LIMIT, ANSWER_LIMIT = 420, 240, 20
@@ -52,10 +51,7 @@ def install(what, command, folder, limit):
     sys.exit("%s cannot be installed:\n%s" % (what, output[-4000:]))
 
 
-def install_all(root):
-    node = shutil.which("npm") and shutil.which("node")
-    if not node:
-        raise Skipped("node and npm are not installed (apt-get install -y nodejs npm)")
+def install_python(root):
     venv = root / "venv"
     shutil.rmtree(venv, ignore_errors=True)
     install("a virtual environment", [sys.executable, "-m", "venv", str(venv)], root, 120)
@@ -63,41 +59,52 @@ def install_all(root):
                                   "--disable-pip-version-check", "--no-input", "--retries", "1",
                                   "--timeout", str(ANSWER_LIMIT), "-r", str(HERE / "requirements.txt")],
             root, PIP_LIMIT)
-    for name in LISTS[1:]:
-        shutil.copy(HERE / name, root / name)
-    # Scripts would fetch programs from elsewhere; what the packages hold is all that is needed.
-    install("Node's packages", ["npm", "ci", "--ignore-scripts", "--omit=optional", "--no-audit", "--no-fund",
-                                "--fetch-retries=1", "--fetch-timeout=%d" % (ANSWER_LIMIT * 1000)],
-            root, NPM_LIMIT)
 
 
-def fingerprint():
-    content = b"".join((HERE / name).read_bytes() for name in LISTS) + sys.version.encode()
-    return hashlib.sha256(content).hexdigest()
+def install_node(root):
+    if not (shutil.which("npm") and shutil.which("node")):
+        raise Skipped("node and npm are not installed (apt-get install -y nodejs npm)")
+    shutil.copy(HERE / "package.json", root / "package.json")
+    # Scripts would fetch programs from elsewhere; what the packages hold is all that is needed, and what they call
+    # optional is for other machines.
+    install("Node's packages", ["npm", "install", "--ignore-scripts", "--omit=optional", "--no-package-lock",
+                                "--no-audit", "--no-fund", "--fetch-retries=1",
+                                "--fetch-timeout=%d" % (ANSWER_LIMIT * 1000)], root, NPM_LIMIT)
+
+
+# What is installed, by the file that lists it.
+PARTS = {"requirements.txt": install_python, "package.json": install_node}
+
+
+def fingerprint(name):
+    return hashlib.sha256((HERE / name).read_bytes() + sys.version.encode()).hexdigest()
+
+
+def missing_parts(root):
+    stamps = {name: root / (name + ".installed") for name in PARTS}
+    return [name for name, stamp in stamps.items() if not stamp.exists() or stamp.read_text() != fingerprint(name)]
 
 
 def set_up(root):
-    """Returns why not, or nothing. Whoever comes second waits for the first."""
+    """Installs what is missing. Whoever comes second waits for the first."""
     root.mkdir(parents=True, exist_ok=True)
-    stamp, reason = root / "installed", root / "skipped"
+    reason = root / "skipped"
     with open(root / "lock", "w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if stamp.exists() and stamp.read_text() == fingerprint():
-            return
-        stamp.unlink(missing_ok=True)
-        try:
-            install_all(root)
-        except Skipped as why:
-            reason.write_text(str(why))
-            skip(str(why))
+        for name in missing_parts(root):
+            try:
+                PARTS[name](root)
+            except Skipped as why:
+                reason.write_text(str(why))
+                skip(str(why))
+            (root / (name + ".installed")).write_text(fingerprint(name))
         reason.unlink(missing_ok=True)
-        stamp.write_text(fingerprint())
 
 
 def check(name, build):
     root = build / "interop"
-    stamp, reason = root / "installed", root / "skipped"
-    if not stamp.exists() and reason.exists():  # the set-up has tried, a moment ago
+    reason = root / "skipped"
+    if reason.exists():  # the set-up has tried, a moment ago
         skip(reason.read_text())
     set_up(root)
     environment = dict(os.environ, PYTHONPATH=str(HERE), HF_HUB_OFFLINE="1", PYTHONDONTWRITEBYTECODE="1",

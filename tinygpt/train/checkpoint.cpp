@@ -154,6 +154,7 @@ void write_checkpoint(const Trainer& trainer, const TrainOrigin& origin, const f
   save_moments(model, trainer.m, folder / "optimizer-m.safetensors");
   save_moments(model, trainer.v, folder / "optimizer-v.safetensors");
   write_file_atomically(folder / "tokenizer.json", tokenizer_json);
+  write_tokenizer_config(model.config, tokenizer_json, folder);
   json state = {{"step", trainer.step},
                 {"data_counter", trainer.data_random.counter},
                 {"elapsed_s", trainer.elapsed},
@@ -206,8 +207,10 @@ void publish_checkpoint(const fs::path& checkpoint, const fs::path& folder) {
   const bool same_kind = same_content(folder / "config.json", checkpoint / "config.json") &&
                          same_content(folder / "tokenizer.json", checkpoint / "tokenizer.json");
   if (!same_kind) fs::remove(folder / "model.safetensors");
-  for (const char* name : {"config.json", "tokenizer.json", "model.safetensors"}) {
+  for (const char* name :
+       {"config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors"}) {
     const fs::path from = checkpoint / name, to = folder / name;
+    if (!fs::exists(from)) continue;  // older checkpoints have no tokenizer_config.json
     const fs::path link = folder / fmt::format(".{}.new", name);
     fs::remove(link);
     // A second name for the same content, moved over the old file in one step.
