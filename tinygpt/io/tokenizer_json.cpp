@@ -178,12 +178,27 @@ void check_pre_tokenizer(const Field& pre) {
                         quote_for_message(describe_split(pre))));
 }
 
+// ByteLevel only moves offsets; a template may add tokens, or, as transformers writes it, nothing.
+void check_post_processor(const Field& post) {
+  check_type(post, {"", "ByteLevel", "TemplateProcessing"});
+  if (type_of(post) != "TemplateProcessing") return;
+  const Field single = member(post, "single");
+  for (std::size_t i = 0; i < length_of(single); ++i) {
+    const Field token = member(element(single, i), "SpecialToken");
+    if (!is_null(token)) {
+      fail(post, fmt::format("adds the token {} to every text, which is not supported",
+                             quote_for_message(string_of(member(token, "id")))));
+    }
+  }
+  if (length_of(single) != 1) fail(single, "must hold the text alone");
+}
+
 // Fills in everything but vocabulary, merges and special tokens.
 void read_pipeline(Tokenizer& t, const Field& root) {
   const Field normalizer = member(root, "normalizer");
   if (!is_null(normalizer)) check_type(normalizer, {});
   const Field pre = member(root, "pre_tokenizer");
-  check_type(member(root, "post_processor"), {"", "ByteLevel"});  // that one only moves offsets
+  check_post_processor(member(root, "post_processor"));
   if (is_null(pre)) {
     t.kind = TokenizerKind::character;
     check_type(member(root, "decoder"), {"", "Fuse"});
