@@ -8,6 +8,7 @@ import tempfile
 
 import lines
 
+HERE = pathlib.Path(__file__).resolve().parent
 BUILD = pathlib.Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else None
 FAMILIES = ("gpt2", "llama")
 # Rows of 64 values divide into the blocks of 32 that quantized files keep.
