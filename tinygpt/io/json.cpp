@@ -6,6 +6,7 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <utility>
 #include <vector>
 
 #include "tinygpt/core/error.h"
@@ -31,9 +32,10 @@ const json& member(const json& object, const char* field) {
 template <class T>
 void read_whole(const json& object, const char* field, T& value) {
   const json& found = member(object, field);
-  // The comparison is exact: the library compares what it has read, signed or unsigned.
-  const bool fits = found.is_number_integer() && found >= std::numeric_limits<T>::min() &&
-                    found <= std::numeric_limits<T>::max();
+  // Not by comparing JSON values: the library compares signed and unsigned ones as C++ does.
+  const bool fits = found.is_number_unsigned() ? std::in_range<T>(found.get<std::uint64_t>())
+                    : found.is_number_integer() ? std::in_range<T>(found.get<std::int64_t>())
+                                                : false;
   if (!fits) refuse(field, found, "no whole number in range");
   value = found.get<T>();
 }

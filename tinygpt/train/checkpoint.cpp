@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstdint>
 #include <nlohmann/json.hpp>
+#include <utility>
 #include <vector>
 
 #include "tinygpt/core/buffer.h"
@@ -57,6 +58,12 @@ struct Progress {
   std::optional<double> validation_loss;
 };
 
+struct State {
+  TrainSettings settings;
+  TrainOrigin origin;
+  Progress progress;
+};
+
 Progress read_progress(const json& state) {
   Progress p;
   read_field(state, "step", p.step);
@@ -83,14 +90,13 @@ TrainOrigin read_origin(const json& state) {
   return origin;
 }
 
-// read(training.json's content), whose errors then name the file.
-template <class Read>
-auto reading_state(const fs::path& checkpoint, Read&& read) {
+State read_state(const fs::path& checkpoint) {
   const fs::path file = checkpoint / "training.json";
   const json state = parse_json(read_file(file, 1 << 20), file.string());
   try {
     check(state.is_object(), "must hold a JSON object");
-    return read(state);
+    check(state.contains("settings"), "settings: is missing");
+    return {settings_from_json(state["settings"]), read_origin(state), read_progress(state)};
   } catch (const Error& error) {
     throw Error(fmt::format("{}: {}", file.string(), error.what()));
   }
@@ -229,16 +235,13 @@ void remove_checkpoints(const fs::path& folder) {
 }
 
 CheckpointInfo read_checkpoint_info(const fs::path& checkpoint) {
-  return reading_state(checkpoint, [&](const json& state) {
-    check(state.contains("settings"), "settings: is missing");
-    return CheckpointInfo{settings_from_json(state["settings"]), read_origin(state),
-                          read_progress(state).step};
-  });
+  State state = read_state(checkpoint);
+  return {std::move(state.settings), std::move(state.origin), state.progress.step};
 }
 
 void load_checkpoint(Trainer& trainer, const fs::path& checkpoint) {
   Gpt<float>& model = *trainer.model;
-  const Progress progress = reading_state(checkpoint, read_progress);
+  const Progress progress = read_state(checkpoint).progress;
   // Whatever can be refused is, before the trainer changes: it goes on whole or not at all.
   const Buffer<float> m = read_moments(model, checkpoint / "optimizer-m.safetensors", false);
   const Buffer<float> v = read_moments(model, checkpoint / "optimizer-v.safetensors", true);
