@@ -132,12 +132,8 @@ void run(Arguments& a) {
   const Kernels kernels = choose_kernels(a.kernels);
   const GptConfig config = read_model_config(a.model);
   check_has_weights(a.model);
-  const Tokenizer tokenizer = load_tokenizer(std::filesystem::path(a.model) / "tokenizer.json");
-  check(vocab_size(tokenizer) <= config.vocab_size, [&] {
-    return fmt::format(
-        "{}: the tokenizer has {} tokens and the model {}: they do not belong together", a.model,
-        vocab_size(tokenizer), config.vocab_size);
-  });
+  const Tokenizer tokenizer = load_folder_tokenizer(a.model);
+  check_belongs(tokenizer, config, a.model);
   const std::string prompt = prompt_text(a);
   // Refuses a prompt before anything is written, and gives the length of the longest text.
   const auto longest =

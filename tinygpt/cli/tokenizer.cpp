@@ -55,7 +55,7 @@ struct UseArguments {
 // A tokenizer.json, or a model's folder that holds one.
 Tokenizer load_from(const std::string& path) {
   const bool is_folder = fs::is_directory(path);
-  return load_tokenizer(is_folder ? fs::path(path) / "tokenizer.json" : fs::path(path));
+  return is_folder ? load_folder_tokenizer(path) : load_tokenizer(path);
 }
 
 std::string read_standard_input() {

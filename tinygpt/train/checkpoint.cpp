@@ -7,11 +7,13 @@
 #include <cmath>
 #include <cstdint>
 #include <nlohmann/json.hpp>
+#include <utility>
 #include <vector>
 
 #include "tinygpt/core/buffer.h"
 #include "tinygpt/core/error.h"
 #include "tinygpt/core/file.h"
+#include "tinygpt/io/json.h"
 #include "tinygpt/model/folder.h"
 
 namespace tinygpt {
@@ -31,24 +33,72 @@ void save_moments(const Gpt<float>& model, const DeviceBuffer& moments, const fs
   save_tensors(model.layout, model.config, values.data(), file);
 }
 
-void load_moments(const Gpt<float>& model, const DeviceBuffer& moments, const fs::path& file) {
+// The optimizer's moments in one file, laid out like the parameters. Throws Error unless every one
+// is finite and, where they are means of squares, none is negative: the first step would make all
+// weights nonsense.
+Buffer<float> read_moments(const Gpt<float>& model, const fs::path& file, bool squares) {
   Buffer<float> values(model.layout.total);
   std::fill_n(values.data(), values.size(), 0.0f);  // the padding between tensors stays zero
   load_tensors(model.layout, model.config, values.data(), file);
-  model.memory.copy_in(moments.data(), values.data(), values.span().size_bytes());
+  const bool usable =
+      std::all_of(values.data(), values.data() + values.size(),
+                  [&](float x) { return std::isfinite(x) && (!squares || x >= 0); });
+  check(usable, [&] {
+    return fmt::format("{}: holds a value that is {}", file.string(),
+                       squares ? "negative or not finite" : "not finite");
+  });
+  return values;
 }
 
-json read_state(const fs::path& checkpoint) {
-  return json::parse(read_file(checkpoint / "training.json", 1 << 20));
+// What training.json says beside the settings and the origin.
+struct Progress {
+  int step = 0;
+  std::uint64_t data_counter = 0;
+  double elapsed = 0;
+  std::optional<double> validation_loss;
+};
+
+struct State {
+  TrainSettings settings;
+  TrainOrigin origin;
+  Progress progress;
+};
+
+Progress read_progress(const json& state) {
+  Progress p;
+  read_field(state, "step", p.step);
+  read_field(state, "data_counter", p.data_counter);
+  if (state.contains("elapsed_s")) read_field(state, "elapsed_s", p.elapsed);
+  if (state.contains("validation_loss")) {
+    p.validation_loss = 0;
+    read_field(state, "validation_loss", *p.validation_loss);
+  }
+  check(p.step >= 0, [&] { return fmt::format("step: {} is negative", p.step); });
+  check(p.elapsed >= 0, [&] { return fmt::format("elapsed_s: {} is negative", p.elapsed); });
+  return p;
 }
 
-// Turns whatever the JSON library complains about into an Error that names the file.
-template <class Read>
-auto reading_state(const fs::path& checkpoint, Read&& read) {
+TrainOrigin read_origin(const json& state) {
+  check(state.contains("origin"), "origin: is missing");
+  const json& from = state["origin"];
+  TrainOrigin origin;
+  read_field(from, "data", origin.data);
+  read_field(from, "corpus", origin.corpus);
+  read_field(from, "kernels", origin.kernels);
+  read_field(from, "threads", origin.threads);
+  if (from.contains("device")) read_field(from, "device", origin.device);
+  return origin;
+}
+
+State read_state(const fs::path& checkpoint) {
+  const fs::path file = checkpoint / "training.json";
+  const json state = parse_json(read_file(file, 1 << 20), file.string());
   try {
-    return read();
-  } catch (const json::exception& error) {
-    throw Error(fmt::format("{}: {}", (checkpoint / "training.json").string(), error.what()));
+    check(state.is_object(), "must hold a JSON object");
+    check(state.contains("settings"), "settings: is missing");
+    return {settings_from_json(state["settings"]), read_origin(state), read_progress(state)};
+  } catch (const Error& error) {
+    throw Error(fmt::format("{}: {}", file.string(), error.what()));
   }
 }
 
@@ -110,6 +160,7 @@ void write_checkpoint(const Trainer& trainer, const TrainOrigin& origin, const f
   save_moments(model, trainer.m, folder / "optimizer-m.safetensors");
   save_moments(model, trainer.v, folder / "optimizer-v.safetensors");
   write_file_atomically(folder / "tokenizer.json", tokenizer_json);
+  write_tokenizer_config(model.config, tokenizer_json, folder);
   json state = {{"step", trainer.step},
                 {"data_counter", trainer.data_random.counter},
                 {"elapsed_s", trainer.elapsed},
@@ -162,8 +213,10 @@ void publish_checkpoint(const fs::path& checkpoint, const fs::path& folder) {
   const bool same_kind = same_content(folder / "config.json", checkpoint / "config.json") &&
                          same_content(folder / "tokenizer.json", checkpoint / "tokenizer.json");
   if (!same_kind) fs::remove(folder / "model.safetensors");
-  for (const char* name : {"config.json", "tokenizer.json", "model.safetensors"}) {
+  for (const char* name :
+       {"config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors"}) {
     const fs::path from = checkpoint / name, to = folder / name;
+    if (!fs::exists(from)) continue;  // older checkpoints have no tokenizer_config.json
     const fs::path link = folder / fmt::format(".{}.new", name);
     fs::remove(link);
     // A second name for the same content, moved over the old file in one step.
@@ -182,38 +235,24 @@ void remove_checkpoints(const fs::path& folder) {
 }
 
 CheckpointInfo read_checkpoint_info(const fs::path& checkpoint) {
-  return reading_state(checkpoint, [&] {
-    const json state = read_state(checkpoint);
-    const json& origin = state.at("origin");
-    CheckpointInfo info;
-    info.settings = settings_from_json(state.at("settings"));
-    info.origin = {origin.at("data").get<std::string>(), origin.at("corpus").get<std::string>(),
-                   origin.at("kernels").get<std::string>(), origin.at("threads").get<int>(),
-                   origin.value("device", "cpu")};
-    info.step = state.at("step").get<int>();
-    check(info.step >= 0, [&] {
-      return fmt::format("{}: step is {}", (checkpoint / "training.json").string(), info.step);
-    });
-    return info;
-  });
+  State state = read_state(checkpoint);
+  return {std::move(state.settings), std::move(state.origin), state.progress.step};
 }
 
 void load_checkpoint(Trainer& trainer, const fs::path& checkpoint) {
   Gpt<float>& model = *trainer.model;
-  const CheckpointInfo info = read_checkpoint_info(checkpoint);
-  reading_state(checkpoint, [&] {
-    const json state = read_state(checkpoint);
-    trainer.data_random.counter = state.at("data_counter").get<std::uint64_t>();
-    trainer.elapsed = state.value("elapsed_s", 0.0);
-    if (state.contains("validation_loss")) {
-      trainer.validation_loss = state.at("validation_loss").get<double>();
-    }
-  });
+  const Progress progress = read_state(checkpoint).progress;
+  // Whatever can be refused is, before the trainer changes: it goes on whole or not at all.
+  const Buffer<float> m = read_moments(model, checkpoint / "optimizer-m.safetensors", false);
+  const Buffer<float> v = read_moments(model, checkpoint / "optimizer-v.safetensors", true);
   load_parameters(model, checkpoint);
+  model.memory.copy_in(trainer.m.data(), m.data(), m.span().size_bytes());
+  model.memory.copy_in(trainer.v.data(), v.data(), v.span().size_bytes());
   trainer.rounded_is_current = false;
-  load_moments(model, trainer.m, checkpoint / "optimizer-m.safetensors");
-  load_moments(model, trainer.v, checkpoint / "optimizer-v.safetensors");
-  trainer.step = info.step;
+  trainer.data_random.counter = progress.data_counter;
+  trainer.elapsed = progress.elapsed;
+  trainer.validation_loss = progress.validation_loss;
+  trainer.step = progress.step;
 }
 
 }  // namespace tinygpt

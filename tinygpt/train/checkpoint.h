@@ -1,10 +1,10 @@
 // Checkpoints: a training can be killed at any moment and goes on as if it had not been.
 //
 //   models/NAME/                    a Hugging Face model folder: config.json, model.safetensors,
-//                                   tokenizer.json; always a whole model, the newest that was saved
+//                                   tokenizer.json, tokenizer_config.json; always a whole model, the newest that was saved
 //   models/NAME/log.jsonl           a line for each step that was logged
 //   models/NAME/checkpoints/step-000500/
-//                                   the same three files, and what is needed to go on:
+//                                   the same four files, and what is needed to go on:
 //                                   optimizer-m.safetensors, optimizer-v.safetensors and
 //                                   training.json
 //
@@ -48,7 +48,7 @@ struct CheckpointInfo {
 CheckpointInfo read_checkpoint_info(const std::filesystem::path& checkpoint);
 
 // Sets model, optimizer, data order and step to what they were. Throws Error when a file is missing
-// or broken.
+// or broken, or a value is not finite; then everything stays as it is.
 void load_checkpoint(Trainer& trainer, const std::filesystem::path& checkpoint);
 
 }  // namespace tinygpt
