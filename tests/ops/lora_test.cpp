@@ -17,10 +17,11 @@ struct Size {
 
 // Ones, primes, ranks above a tile of 32, wider than deep and deeper than wide, empty ones.
 const std::vector<Size> kSizes = {
-    {1, 1, 1, 1, 0, 0},       {1, 7, 5, 3, 0, 0},     {5, 1, 3, 2, 1, 0},    {3, 5, 1, 4, 0, 2},
-    {2, 17, 13, 8, 4, 3},     {7, 64, 65, 16, 0, 0},  {16, 31, 33, 5, 7, 0}, {17, 33, 29, 8, 29, 29},
-    {65, 129, 97, 37, 0, 64}, {33, 100, 300, 8, 0, 0}, {128, 257, 47, 64, 0, 0},
-    {97, 300, 259, 7, 3, 5},  {0, 3, 4, 2, 0, 0},     {3, 4, 0, 2, 1, 1},    {3, 0, 4, 2, 0, 0}};
+    {1, 1, 1, 1, 0, 0},      {1, 7, 5, 3, 0, 0},       {5, 1, 3, 2, 1, 0},
+    {3, 5, 1, 4, 0, 2},      {2, 17, 13, 8, 4, 3},     {7, 64, 65, 16, 0, 0},
+    {16, 31, 33, 5, 7, 0},   {17, 33, 29, 8, 29, 29},  {65, 129, 97, 37, 0, 64},
+    {33, 100, 300, 8, 0, 0}, {128, 257, 47, 64, 0, 0}, {97, 300, 259, 7, 3, 5},
+    {0, 3, 4, 2, 0, 0},      {3, 4, 0, 2, 1, 1},       {3, 0, 4, 2, 0, 0}};
 constexpr float kScale = 1.75f;
 
 std::vector<Values> random_inputs(const Size& s) {
@@ -49,7 +50,8 @@ Exact saved(const Size& s, const std::vector<Values>& in) {
 
 }  // namespace
 
-TEST_CASE("lora_forward adds scale (x A^T) B^T to its columns of out", "[lora][forward][lesson-19]") {
+TEST_CASE("lora_forward adds scale (x A^T) B^T to its columns of out",
+          "[lora][forward][lesson-19]") {
   for (const Size& size : kSizes) {
     const auto& [N, C, OC, rank, before, after] = size;
     const int width = before + OC + after;
@@ -150,8 +152,7 @@ TEST_CASE("linear_lora_forward is linear, then lora", "[fused][lora][forward][le
     const Exact ax_expected = saved(size, in);
     const Exact lora = lora_equation(N, C, OC, rank, kScale).forward(in);
     for (const bool with_bias : {true, false}) {
-      const Values bias =
-          with_bias ? random_values(OC, 7) : Values(static_cast<std::size_t>(OC));
+      const Values bias = with_bias ? random_values(OC, 7) : Values(static_cast<std::size_t>(OC));
       Exact expected = linear_equation(N, C, OC).forward({in[0], weight, bias});
       for (std::size_t k = 0; k < expected.value.size(); ++k) {
         expected.value[k] += lora.value[k];

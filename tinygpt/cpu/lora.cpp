@@ -110,19 +110,19 @@ void lora_backward(float* dx, float* da, float* db, const float* dout, const flo
 
 void lora_merge(float* weight, const float* a, const float* b, int C, int OC, int rank,
                 float scale) {
-  parallel_ranges(
-      OC, 1, std::int64_t{C} * rank / kLanes + 1, [=](std::int64_t first, std::int64_t end) {
-        for (std::int64_t o = first; o < end; ++o) {
-          float* row = weight + o * C;
-          each_vector(0, C, [=](auto io, std::int64_t c) {
-            Vec sum{};
-            for (std::int64_t r = 0; r < rank; ++r) {
-              sum += broadcast(b[o * rank + r]) * io.load(a + r * C + c);
-            }
-            io.store(row + c, io.load(row + c) + broadcast(scale) * sum);
-          });
-        }
-      });
+  parallel_ranges(OC, 1, std::int64_t{C} * rank / kLanes + 1,
+                  [=](std::int64_t first, std::int64_t end) {
+                    for (std::int64_t o = first; o < end; ++o) {
+                      float* row = weight + o * C;
+                      each_vector(0, C, [=](auto io, std::int64_t c) {
+                        Vec sum{};
+                        for (std::int64_t r = 0; r < rank; ++r) {
+                          sum += broadcast(b[o * rank + r]) * io.load(a + r * C + c);
+                        }
+                        io.store(row + c, io.load(row + c) + broadcast(scale) * sum);
+                      });
+                    }
+                  });
 }
 
 }  // namespace tinygpt::cpu

@@ -30,8 +30,8 @@ struct Sizes {
 };
 
 template <class Real>
-Sizes sizes_of(const AdapterLayout& layout, const GptConfig& c, const Ops<Real>& ops,
-               bool trained, int rows) {
+Sizes sizes_of(const AdapterLayout& layout, const GptConfig& c, const Ops<Real>& ops, bool trained,
+               int rows) {
   Sizes s;
   const std::int64_t one = aligned(std::int64_t{rows} * layout.rank);
   s.saved_stride = trained ? one : 0;
@@ -111,7 +111,8 @@ std::vector<AdapterPart> adaptable_modules(const GptConfig& config) {
   std::vector<AdapterPart> modules;
   for (const FileTensor& t : file_tensors(layout, config)) {
     constexpr std::string_view kWeight = ".weight";
-    const bool in_block = t.name.starts_with("transformer.h.") || t.name.starts_with("model.layers");
+    const bool in_block =
+        t.name.starts_with("transformer.h.") || t.name.starts_with("model.layers");
     if (!in_block || t.shape.size() != 2) continue;
     modules.push_back({t.name.substr(0, t.name.size() - kWeight.size()), t.offset, t.cols, t.rows});
   }

@@ -25,8 +25,8 @@ struct AdapterPart {
 
 struct AdapterLayout {
   int rank = 0;
-  float scale = 1;    // alpha / rank
-  float dropout = 0;  // of the adapter's input, while it is trained
+  float scale = 1;                 // alpha / rank
+  float dropout = 0;               // of the adapter's input, while it is trained
   std::vector<AdapterPart> parts;  // in the order of the model's parameters
   std::int64_t total = 0;          // values in the buffer, padding between tensors included
 

@@ -12,6 +12,7 @@
 #include "tinygpt/core/buffer.h"
 #include "tinygpt/core/error.h"
 #include "tinygpt/core/file.h"
+#include "tinygpt/model/adapter.h"
 #include "tinygpt/model/folder.h"
 
 namespace tinygpt {
@@ -24,18 +25,37 @@ constexpr std::string_view kPrefix = "step-";
 constexpr const char* kUnfinished = ".unfinished";
 constexpr const char* kRemoved = ".removed";
 
-// The optimizer's moments lie on the device; files are read and written by way of the host.
-void save_moments(const Gpt<float>& model, const DeviceBuffer& moments, const fs::path& file) {
-  Buffer<float> values(model.layout.total);
-  model.memory.copy_out(values.data(), moments.data(), values.span().size_bytes());
-  save_tensors(model.layout, model.config, values.data(), file);
+Product whole_model(Gpt<float>& model) {
+  Product product;
+  product.save = [&model](const fs::path& folder) { save_model(model, folder); };
+  product.load = [&model](const fs::path& folder) { load_parameters(model, folder); };
+  product.save_values = [&model](const float* values, const fs::path& file) {
+    save_tensors(model.layout, model.config, values, file);
+  };
+  product.load_values = [&model](float* values, const fs::path& file) {
+    load_tensors(model.layout, model.config, values, file);
+  };
+  return product;
 }
 
-void load_moments(const Gpt<float>& model, const DeviceBuffer& moments, const fs::path& file) {
-  Buffer<float> values(model.layout.total);
+Product completed(const Trainer& trainer, const Product& product) {
+  return product.save ? product : whole_model(*trainer.model);
+}
+
+// The optimizer's moments lie on the device; files are read and written by way of the host.
+void save_moments(const Trainer& trainer, const DeviceBuffer& moments, const Product& product,
+                  const fs::path& file) {
+  Buffer<float> values(moments.bytes() / std::int64_t{sizeof(float)});
+  trainer.model->memory.copy_out(values.data(), moments.data(), values.span().size_bytes());
+  product.save_values(values.data(), file);
+}
+
+void load_moments(const Trainer& trainer, const DeviceBuffer& moments, const Product& product,
+                  const fs::path& file) {
+  Buffer<float> values(moments.bytes() / std::int64_t{sizeof(float)});
   std::fill_n(values.data(), values.size(), 0.0f);  // the padding between tensors stays zero
-  load_tensors(model.layout, model.config, values.data(), file);
-  model.memory.copy_in(moments.data(), values.data(), values.span().size_bytes());
+  product.load_values(values.data(), file);
+  trainer.model->memory.copy_in(moments.data(), values.data(), values.span().size_bytes());
 }
 
 json read_state(const fs::path& checkpoint) {
@@ -90,9 +110,10 @@ bool same_content(const fs::path& a, const fs::path& b) {
 
 // Weights that are not finite are worth nothing, and must not take the place of some that are.
 void check_finite(const Trainer& trainer) {
-  const Gpt<float>& model = *trainer.model;
-  std::vector<float> values(static_cast<std::size_t>(model.layout.total));
-  model.memory.copy_out(values.data(), model.params(), values.size() * sizeof(float));
+  // With `rounded`, what is trained is the master copy, in a model that has no gradients.
+  const Trained<float> trained = trained_part(*trainer.model);
+  std::vector<float> values(static_cast<std::size_t>(trained.total));
+  trainer.model->memory.copy_out(values.data(), trained.values, values.size() * sizeof(float));
   const bool finite =
       std::all_of(values.begin(), values.end(), [](float x) { return std::isfinite(x); });
   check(finite, [&] {
@@ -104,11 +125,10 @@ void check_finite(const Trainer& trainer) {
 }
 
 void write_checkpoint(const Trainer& trainer, const TrainOrigin& origin, const fs::path& folder,
-                      const std::string& tokenizer_json) {
-  const Gpt<float>& model = *trainer.model;
-  save_model(model, folder);
-  save_moments(model, trainer.m, folder / "optimizer-m.safetensors");
-  save_moments(model, trainer.v, folder / "optimizer-v.safetensors");
+                      const std::string& tokenizer_json, const Product& product) {
+  product.save(folder);
+  save_moments(trainer, trainer.m, product, folder / "optimizer-m.safetensors");
+  save_moments(trainer, trainer.v, product, folder / "optimizer-v.safetensors");
   write_file_atomically(folder / "tokenizer.json", tokenizer_json);
   json state = {{"step", trainer.step},
                 {"data_counter", trainer.data_random.counter},
@@ -120,6 +140,10 @@ void write_checkpoint(const Trainer& trainer, const TrainOrigin& origin, const f
                   {"kernels", origin.kernels},
                   {"threads", origin.threads},
                   {"device", origin.device}}}};
+  if (!origin.base.empty()) {
+    state["origin"]["base"] = origin.base;
+    state["origin"]["base_sha256"] = origin.base_sha256;
+  }
   if (trainer.validation_loss) state["validation_loss"] = *trainer.validation_loss;
   write_file_atomically(folder / "training.json", state.dump(2) + "\n");
   sync_folder(folder);
@@ -128,7 +152,7 @@ void write_checkpoint(const Trainer& trainer, const TrainOrigin& origin, const f
 }  // namespace
 
 void save_checkpoint(const Trainer& trainer, const TrainOrigin& origin, const fs::path& folder,
-                     const std::string& tokenizer_json) {
+                     const std::string& tokenizer_json, const Product& product) {
   check_finite(trainer);
   const fs::path all = folder / "checkpoints";
   const fs::path final_name = all / fmt::format("{}{:06}", kPrefix, trainer.step);
@@ -137,7 +161,7 @@ void save_checkpoint(const Trainer& trainer, const TrainOrigin& origin, const fs
   fs::remove_all(unfinished);
   fs::create_directory(unfinished);
   try {
-    write_checkpoint(trainer, origin, unfinished, tokenizer_json);
+    write_checkpoint(trainer, origin, unfinished, tokenizer_json, completed(trainer, product));
   } catch (...) {
     std::error_code ignored;
     fs::remove_all(unfinished, ignored);  // it may have filled the disk
@@ -146,7 +170,7 @@ void save_checkpoint(const Trainer& trainer, const TrainOrigin& origin, const fs
   if (fs::exists(final_name)) remove_checkpoint(final_name);
   fs::rename(unfinished, final_name);
   sync_folder(all);
-  publish_checkpoint(final_name, folder);
+  publish_checkpoint(final_name, folder, product);
   const std::vector<fs::path> old = checkpoints(folder);
   for (std::size_t i = 0; i + 2 < old.size(); ++i) remove_checkpoint(old[i]);
 }
@@ -157,12 +181,13 @@ std::optional<fs::path> newest_checkpoint(const fs::path& folder) {
   return all.back();
 }
 
-void publish_checkpoint(const fs::path& checkpoint, const fs::path& folder) {
+void publish_checkpoint(const fs::path& checkpoint, const fs::path& folder,
+                        const Product& product) {
   // A model must not be found beside the config or tokenizer of another, not even for a moment.
-  const bool same_kind = same_content(folder / "config.json", checkpoint / "config.json") &&
+  const bool same_kind = same_content(folder / product.config, checkpoint / product.config) &&
                          same_content(folder / "tokenizer.json", checkpoint / "tokenizer.json");
-  if (!same_kind) fs::remove(folder / "model.safetensors");
-  for (const char* name : {"config.json", "tokenizer.json", "model.safetensors"}) {
+  if (!same_kind) fs::remove(folder / product.weights);
+  for (const std::string& name : {product.config, std::string("tokenizer.json"), product.weights}) {
     const fs::path from = checkpoint / name, to = folder / name;
     const fs::path link = folder / fmt::format(".{}.new", name);
     fs::remove(link);
@@ -187,9 +212,10 @@ CheckpointInfo read_checkpoint_info(const fs::path& checkpoint) {
     const json& origin = state.at("origin");
     CheckpointInfo info;
     info.settings = settings_from_json(state.at("settings"));
-    info.origin = {origin.at("data").get<std::string>(), origin.at("corpus").get<std::string>(),
+    info.origin = {origin.at("data").get<std::string>(),    origin.at("corpus").get<std::string>(),
                    origin.at("kernels").get<std::string>(), origin.at("threads").get<int>(),
-                   origin.value("device", "cpu")};
+                   origin.value("device", "cpu"),           origin.value("base", ""),
+                   origin.value("base_sha256", "")};
     info.step = state.at("step").get<int>();
     check(info.step >= 0, [&] {
       return fmt::format("{}: step is {}", (checkpoint / "training.json").string(), info.step);
@@ -198,8 +224,7 @@ CheckpointInfo read_checkpoint_info(const fs::path& checkpoint) {
   });
 }
 
-void load_checkpoint(Trainer& trainer, const fs::path& checkpoint) {
-  Gpt<float>& model = *trainer.model;
+void load_checkpoint(Trainer& trainer, const fs::path& checkpoint, const Product& product) {
   const CheckpointInfo info = read_checkpoint_info(checkpoint);
   reading_state(checkpoint, [&] {
     const json state = read_state(checkpoint);
@@ -209,10 +234,11 @@ void load_checkpoint(Trainer& trainer, const fs::path& checkpoint) {
       trainer.validation_loss = state.at("validation_loss").get<double>();
     }
   });
-  load_parameters(model, checkpoint);
+  const Product whole = completed(trainer, product);
+  whole.load(checkpoint);
   trainer.rounded_is_current = false;
-  load_moments(model, trainer.m, checkpoint / "optimizer-m.safetensors");
-  load_moments(model, trainer.v, checkpoint / "optimizer-v.safetensors");
+  load_moments(trainer, trainer.m, whole, checkpoint / "optimizer-m.safetensors");
+  load_moments(trainer, trainer.v, whole, checkpoint / "optimizer-v.safetensors");
   trainer.step = info.step;
 }
 
