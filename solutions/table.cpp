@@ -8,6 +8,7 @@
 #include "solutions/09-position/position.h"
 #include "solutions/10-block/block.h"
 #include "solutions/13-training-loop/optimizer.h"
+#include "solutions/19-lora/lora.h"
 
 namespace tinygpt::ref {
 
@@ -49,6 +50,10 @@ Ops<float> ops() {
   table.gradient_norm = gradient_norm;
   table.gradient_norm_scratch_size = gradient_norm_scratch_size;
   table.clip_gradients = clip_gradients;
+  table.lora_forward = lora_forward;
+  table.lora_backward = lora_backward;
+  table.lora_merge = lora_merge;
+  table.lora_scratch_size = lora_scratch_size;
   return table;
 }
 

@@ -9,6 +9,7 @@
 #include "solutions/10-block/block.cuh"
 #include "solutions/13-training-loop/optimizer.cuh"
 #include "solutions/14-pretraining/sampling.cuh"
+#include "solutions/19-lora/lora.cuh"
 #include "solutions/table_cuda.h"
 #include "tinygpt/simt/cuda.h"
 
@@ -53,6 +54,11 @@ Ops<Real> ops_of() {
   table.gradient_norm = gradient_norm;
   table.gradient_norm_scratch_size = gradient_norm_scratch_size;
   table.clip_gradients = clip_gradients;
+  table.lora_forward = lora_forward<Real>;
+  table.lora_backward = lora_backward<Real>;
+  table.lora_merge = lora_merge<Real>;
+  table.lora_scratch_size = lora_scratch_size;
+  table.linear_lora_forward = linear_lora_forward<Real>;
   table.sample_token = sample_token<Real>;
   return table;
 }

@@ -11,6 +11,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "tinygpt/adapt/adapter_folder.h"
 #include "tinygpt/cli/checks.h"
 #include "tinygpt/cli/commands.h"
 #include "tinygpt/cli/kernels.h"
@@ -28,6 +29,7 @@ namespace {
 
 struct Arguments {
   std::string model = "models/demo";
+  std::vector<std::string> adapters;
   std::string prompt;
   std::string prompt_file;
   int samples = 1;
@@ -144,13 +146,19 @@ void run(Arguments& a) {
                "choose a smaller model, or a shorter prompt and --max-tokens");
   Gpt<float> model = make_gpt(config, kernels.ops, kernels.memory, Purpose::inference, 1, room);
   load_parameters(model, a.model);
+  std::vector<Adapter<float>> adapters;  // all beside the one base; each text chooses one
+  for (const std::string& folder : a.adapters) {
+    adapters.push_back(load_adapter(model, folder, room));
+  }
+  const int turns = std::max(1, static_cast<int>(adapters.size()));
   if (const SpecialToken* end = find_special(tokenizer, kEndOfText))
     a.settings.stop_token = end->id;
   catch_interrupts();
   Timing timing;
-  for (int i = 0; i < a.samples && !was_interrupted(); ++i) {
+  for (int i = 0; i < a.samples * turns && !was_interrupted(); ++i) {
     GenerateSettings settings = a.settings;
-    settings.seed += static_cast<std::uint64_t>(i);
+    settings.seed += static_cast<std::uint64_t>(i / turns);
+    if (!adapters.empty()) model.adapter = &adapters[static_cast<std::size_t>(i % turns)];
     if (i > 0 && !a.json) write("\n");
     write_sample(model, tokenizer, a, prompt, settings, timing);
   }
@@ -164,6 +172,10 @@ void add_generate_command(CLI::App& app) {
   CLI::App* command = app.add_subcommand("generate", "Write text with a trained model");
   const auto a = std::make_shared<Arguments>();
   command->add_option("--model", a->model, "The model's folder")->capture_default_str();
+  command
+      ->add_option("--adapter", a->adapters,
+                   "A LoRA adapter's folder; given again, each text is written with every one")
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   command->add_option("--prompt", a->prompt, "The beginning, which the model continues");
   command
       ->add_option("--prompt-file", a->prompt_file, "The same from a file, or - for standard input")

@@ -43,6 +43,8 @@ int main(int argc, char** argv) {
   tinygpt::cli::add_data_command(app);
   tinygpt::cli::add_tokenizer_command(app);
   tinygpt::cli::add_train_command(app);
+  tinygpt::cli::add_finetune_command(app);
+  tinygpt::cli::add_merge_command(app);
   tinygpt::cli::add_generate_command(app);
   tinygpt::cli::add_export_command(app);
   tinygpt::cli::add_import_command(app);
