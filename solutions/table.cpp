@@ -8,6 +8,7 @@
 #include "solutions/09-position/position.h"
 #include "solutions/10-block/block.h"
 #include "solutions/13-training-loop/optimizer.h"
+#include "solutions/24-quantized-inference/quantized.h"
 
 namespace tinygpt::ref {
 
@@ -49,6 +50,10 @@ Ops<float> ops() {
   table.gradient_norm = gradient_norm;
   table.gradient_norm_scratch_size = gradient_norm_scratch_size;
   table.clip_gradients = clip_gradients;
+  table.quantized_packed_size = quantized_packed_size;
+  table.quantized_pack = quantized_pack;
+  table.quantized_linear_forward = quantized_linear_forward;
+  table.quantized_scratch_size = quantized_scratch_size;
   return table;
 }
 

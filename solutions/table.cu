@@ -9,6 +9,7 @@
 #include "solutions/10-block/block.cuh"
 #include "solutions/13-training-loop/optimizer.cuh"
 #include "solutions/14-pretraining/sampling.cuh"
+#include "solutions/24-quantized-inference/quantized.cuh"
 #include "solutions/table_cuda.h"
 #include "tinygpt/simt/cuda.h"
 
@@ -54,6 +55,10 @@ Ops<Real> ops_of() {
   table.gradient_norm_scratch_size = gradient_norm_scratch_size;
   table.clip_gradients = clip_gradients;
   table.sample_token = sample_token<Real>;
+  table.quantized_packed_size = quantized_packed_size;
+  table.quantized_pack = quantized_pack;
+  table.quantized_linear_forward = quantized_linear_forward<Real>;
+  table.quantized_scratch_size = quantized_scratch_size;
   return table;
 }
 

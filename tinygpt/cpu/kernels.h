@@ -42,5 +42,9 @@ ClipGradients clip_gradients;
 LinearGeluForward<float> linear_gelu_forward;
 ResidualLayernormForward<float> residual_layernorm_forward;
 ResidualRmsnormForward<float> residual_rmsnorm_forward;
+QuantizedPackedSize quantized_packed_size;
+QuantizedPack quantized_pack;
+QuantizedLinearForward<float> quantized_linear_forward;
+QuantizedScratchSize quantized_scratch_size;
 
 }  // namespace tinygpt::cpu
