@@ -79,7 +79,7 @@ void forward(const Ops<float>& ops, const Model& model, int N, float* out, const
   ops.quantized_linear_forward(out, x, model.head.matrix, nullptr, scratch, 1);
 }
 
-void run(int threads) {
+void run(int threads, int rounds) {
   omp_set_num_threads(threads);
   const Ops<float> ops = cpu::ops();
   const Model models[] = {random_model(ops, QuantType::q8_0), random_model(ops, QuantType::q4_0)};
@@ -96,7 +96,7 @@ void run(int threads) {
            [&, N] { forward(ops, model, N, out.data(), x.data(), scratch.data()); }});
     }
   }
-  const std::vector<Timing> times = bench::time_in_turn(candidates, 9, 0.3);
+  const std::vector<Timing> times = bench::time_in_turn(candidates, rounds, 0.02);
   const double bandwidth = bench::measure_read_bandwidth(threads);
   fmt::print("{} threads, {:.1f} GB/s read from memory\n", threads, bandwidth * 1e-9);
   for (std::size_t i = 0; i < candidates.size(); ++i) {
@@ -112,7 +112,7 @@ void run(int threads) {
 
 int main(int count, char** words) {
   try {
-    run(count > 1 ? std::atoi(words[1]) : 2);
+    run(count > 1 ? std::atoi(words[1]) : 2, count > 2 ? std::atoi(words[2]) : 15);
   } catch (const std::exception& problem) {
     fmt::print(stderr, "bench-quantized: {}\n", problem.what());
     return 2;
