@@ -4,9 +4,9 @@
 
 namespace tinygpt::ref {
 
-// your code: 24.matvec_q8_0
 // out[o] = sum_b dw[o, b] * dx[b] * sum_i qw[o, b, i] * qx[b, i]
 void matvec_q8_0(float* out, const BlockQ8_0* weight, const BlockQ8_0* x, int rows, int cols) {
+  // your code: 24.matvec_q8_0
   const std::int64_t blocks = cols / kQuantBlock;
   for (std::int64_t o = 0; o < rows; ++o) {
     const BlockQ8_0* w_o = weight + o * blocks;
@@ -19,13 +19,13 @@ void matvec_q8_0(float* out, const BlockQ8_0* weight, const BlockQ8_0* x, int ro
     }
     out[o] = sum;
   }
+  // end of your code
 }
-// end of your code
 
-// your code: 24.matvec_q4_0
 // qw is what is stored less 8, so  sum_i (q[i] - 8) * qx[i] = sum_i q[i] * qx[i] - 8 * sum_i qx[i].
 // The inner loop multiplies what is stored, and the last sum does not depend on the row.
 void matvec_q4_0(float* out, const BlockQ4_0* weight, const BlockQ8_0* x, int rows, int cols) {
+  // your code: 24.matvec_q4_0
   const std::int64_t blocks = cols / kQuantBlock;
   for (std::int64_t o = 0; o < rows; ++o) {
     const BlockQ4_0* w_o = weight + o * blocks;
@@ -41,7 +41,7 @@ void matvec_q4_0(float* out, const BlockQ4_0* weight, const BlockQ8_0* x, int ro
     }
     out[o] = sum;
   }
+  // end of your code
 }
-// end of your code
 
 }  // namespace tinygpt::ref

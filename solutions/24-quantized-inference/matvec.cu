@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstdint>
 
 #include "solutions/24-quantized-inference/blocks.cuh"
@@ -55,9 +56,11 @@ __global__ void matvec_kernel(Real* out, const Block* weight, const BlockQ8_0* x
   if (threadIdx.x % kWarp == 0) store(out + n * rows + o, bias != nullptr ? sum + bias[o] : sum);
 }
 
+}  // namespace
+
 template <class Real, class Block>
-void matvec(Real* out, const Block* weight, const BlockQ8_0* x, const float* bias, int N, int rows,
-            int cols, const char* what) {
+void matvec_rows(Real* out, const Block* weight, const BlockQ8_0* x, const float* bias, int N,
+                 int rows, int cols) {
   if (rows == 0) return;
   constexpr int kMost = 65535;  // of a grid's y
   const auto warps = static_cast<unsigned>(ceil_div(rows, kThreads / kWarp));
@@ -66,74 +69,23 @@ void matvec(Real* out, const Block* weight, const BlockQ8_0* x, const float* bia
     const auto count = static_cast<unsigned>(std::min<std::int64_t>(kMost, N - n));
     matvec_kernel<<<dim3(warps, count), kThreads>>>(out + n * rows, weight, x + n * blocks, bias,
                                                     rows, blocks);
-    check_launch(what);
+    check_launch("matvec");
   }
 }
 
-// One warp for each block of 32 values, one lane for each value.
-template <class Real>
-__global__ void quantize_activations_kernel(BlockQ8_0* out, const Real* x, std::int64_t blocks) {
-  for (std::int64_t b = first_index() / kWarp; b < blocks; b += index_stride() / kWarp) {
-    const int lane = threadIdx.x % kWarp;
-    Float16 d;
-    const int q = quantize_lane(d, to_float(x[b * kQuantBlock + lane]));
-    out[b].q[lane] = static_cast<std::int8_t>(q);
-    if (lane == 0) out[b].d = d;
-  }
-}
-
-}  // namespace
+template void matvec_rows(float*, const BlockQ8_0*, const BlockQ8_0*, const float*, int, int, int);
+template void matvec_rows(float*, const BlockQ4_0*, const BlockQ8_0*, const float*, int, int, int);
+template void matvec_rows(Bfloat16*, const BlockQ8_0*, const BlockQ8_0*, const float*, int, int,
+                          int);
+template void matvec_rows(Bfloat16*, const BlockQ4_0*, const BlockQ8_0*, const float*, int, int,
+                          int);
 
 void matvec_q8_0(float* out, const BlockQ8_0* weight, const BlockQ8_0* x, int rows, int cols) {
-  matvec(out, weight, x, nullptr, 1, rows, cols, "matvec_q8_0");
+  matvec_rows(out, weight, x, nullptr, 1, rows, cols);
 }
 
 void matvec_q4_0(float* out, const BlockQ4_0* weight, const BlockQ8_0* x, int rows, int cols) {
-  matvec(out, weight, x, nullptr, 1, rows, cols, "matvec_q4_0");
+  matvec_rows(out, weight, x, nullptr, 1, rows, cols);
 }
-
-std::int64_t quantized_packed_size(QuantType type, int rows, int cols) {
-  const std::int64_t block = type == QuantType::q8_0 ? sizeof(BlockQ8_0) : sizeof(BlockQ4_0);
-  return std::int64_t{rows} * (cols / kQuantBlock) * block;
-}
-
-// As a file has them.
-void quantized_pack(void* packed, const void* blocks, QuantType type, int rows, int cols) {
-  check(cols % kQuantBlock == 0, "quantized_pack: rows must be multiples of 32 values");
-  const auto bytes = static_cast<std::size_t>(quantized_packed_size(type, rows, cols));
-  if (bytes == 0) return;
-  const cudaError_t status = cudaMemcpy(packed, blocks, bytes, cudaMemcpyHostToDevice);
-  check(status == cudaSuccess,
-        [&] { return std::string("quantized_pack: CUDA says: ") + cudaGetErrorString(status); });
-}
-
-std::int64_t quantized_scratch_size(int N, int /*rows*/, int cols) {
-  const std::int64_t bytes = std::int64_t{N} * (cols / kQuantBlock) * sizeof(BlockQ8_0);
-  return ceil_div(bytes, sizeof(float));
-}
-
-template <class Real>
-void quantized_linear_forward(Real* out, const Real* x, const QuantizedMatrix& weight,
-                              const float* bias, float* scratch, int N) {
-  const auto& [type, rows, cols, packed] = weight;
-  check(cols % kQuantBlock == 0, "quantized_linear_forward: cols must be a multiple of 32");
-  if (N == 0 || rows == 0) return;
-  auto* blocks = reinterpret_cast<BlockQ8_0*>(scratch);
-  const std::int64_t values = std::int64_t{N} * cols;
-  if (values > 0) {
-    quantize_activations_kernel<<<blocks_for(values), kThreads>>>(blocks, x, values / kQuantBlock);
-    check_launch("quantized_linear_forward, activations");
-  }
-  if (type == QuantType::q8_0) {
-    matvec(out, static_cast<const BlockQ8_0*>(packed), blocks, bias, N, rows, cols,
-           "quantized_linear_forward, Q8_0");
-  } else {
-    matvec(out, static_cast<const BlockQ4_0*>(packed), blocks, bias, N, rows, cols,
-           "quantized_linear_forward, Q4_0");
-  }
-}
-
-template QuantizedLinearForward<float> quantized_linear_forward<float>;
-template QuantizedLinearForward<Bfloat16> quantized_linear_forward<Bfloat16>;
 
 }  // namespace tinygpt::ref_cuda

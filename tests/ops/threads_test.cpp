@@ -128,7 +128,8 @@ Values fused(const Ops<float>& ops, Sandbox& s) {
   return joined(s, {out, pre, norm, sum, mean, rstd});
 }
 
-// A tile and a few rows more for each thread; x of one row, and of more than are worked on together.
+// A tile and a few rows more for each thread; x of one row, and of more than are worked on
+// together.
 Values quantized(const Ops<float>& ops, Sandbox& s) {
   constexpr int kCols = 96, kRows = 1100;
   const Values weights = random_values(kRows * kCols, 1);
