@@ -9,6 +9,7 @@
 #include "solutions/10-block/block.cuh"
 #include "solutions/13-training-loop/optimizer.cuh"
 #include "solutions/14-pretraining/sampling.cuh"
+#include "solutions/23-kv-cache/kv_cache.cuh"
 #include "solutions/24-quantized-inference/quantized.cuh"
 #include "solutions/table_cuda.h"
 #include "tinygpt/simt/cuda.h"
@@ -59,6 +60,9 @@ Ops<Real> ops_of() {
   table.quantized_pack = quantized_pack;
   table.quantized_linear_forward = quantized_linear_forward<Real>;
   table.quantized_scratch_size = quantized_scratch_size;
+  table.kv_append = kv_append<Real>;
+  table.attention_decode = attention_decode<Real>;
+  table.attention_decode_scratch_size = attention_decode_scratch_size;
   return table;
 }
 

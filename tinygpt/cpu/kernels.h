@@ -46,5 +46,8 @@ QuantizedPackedSize quantized_packed_size;
 QuantizedPack quantized_pack;
 QuantizedLinearForward<float> quantized_linear_forward;
 QuantizedScratchSize quantized_scratch_size;
+KvAppend<float> kv_append;
+AttentionDecode<float> attention_decode;
+AttentionDecodeScratchSize attention_decode_scratch_size;
 
 }  // namespace tinygpt::cpu

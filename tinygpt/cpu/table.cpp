@@ -49,6 +49,9 @@ Ops<float> ops() {
   ops.quantized_pack = quantized_pack;
   ops.quantized_linear_forward = quantized_linear_forward;
   ops.quantized_scratch_size = quantized_scratch_size;
+  ops.kv_append = kv_append;
+  ops.attention_decode = attention_decode;
+  ops.attention_decode_scratch_size = attention_decode_scratch_size;
   return ops;
 }
 
