@@ -10,6 +10,8 @@
 #include "solutions/13-training-loop/optimizer.cuh"
 #include "solutions/14-pretraining/sampling.cuh"
 #include "solutions/19-lora/lora.cuh"
+#include "solutions/23-kv-cache/kv_cache.cuh"
+#include "solutions/24-quantized-inference/quantized.cuh"
 #include "solutions/table_cuda.h"
 #include "tinygpt/simt/cuda.h"
 
@@ -60,6 +62,13 @@ Ops<Real> ops_of() {
   table.lora_scratch_size = lora_scratch_size;
   table.linear_lora_forward = linear_lora_forward<Real>;
   table.sample_token = sample_token<Real>;
+  table.quantized_packed_size = quantized_packed_size;
+  table.quantized_pack = quantized_pack;
+  table.quantized_linear_forward = quantized_linear_forward<Real>;
+  table.quantized_scratch_size = quantized_scratch_size;
+  table.kv_append = kv_append<Real>;
+  table.attention_decode = attention_decode<Real>;
+  table.attention_decode_scratch_size = attention_decode_scratch_size;
   return table;
 }
 

@@ -2,8 +2,7 @@
 adapters that are saved here load there and are the same to the bit, and a model that an adapter was
 merged into here is the one that peft merges.
 
-    venv/bin/pip install torch==2.13.0 transformers peft safetensors
-    venv/bin/python tests/interop/check_peft.py build/bin/interop_adapter_exchange
+    python3 tests/interop/interop.py check peft build/default
 """
 
 import json
@@ -100,12 +99,13 @@ def check(name, kind, config, options, exchange):
 
 
 def main():
+    exchange = str(pathlib.Path(sys.argv[1]) / "bin" / "interop_adapter_exchange")
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     torch.manual_seed(1)
     print(f"peft {peft.__version__}, transformers {transformers.__version__}, torch {torch.__version__}")
     for name, kind, config, options in cases():
-        check(name, kind, config, options, sys.argv[1])
+        check(name, kind, config, options, exchange)
 
 
 if __name__ == "__main__":

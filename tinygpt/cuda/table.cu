@@ -3,6 +3,7 @@
 #include "solutions/table.cuh"
 #include "tinygpt/cuda/attention.cuh"
 #include "tinygpt/cuda/linear.cuh"
+#include "tinygpt/cuda/quantized.cuh"
 #include "tinygpt/cuda/rows.cuh"
 #include "tinygpt/cuda/table.h"
 #include "tinygpt/simt/cuda.h"
@@ -29,6 +30,10 @@ Ops<Real> ops_of() {
   table.residual_rmsnorm_forward = residual_rmsnorm_forward<Real>;
   table.cross_entropy_forward = cross_entropy_forward<Real>;
   table.softmax_cross_entropy_backward = softmax_cross_entropy_backward<Real>;
+  table.quantized_packed_size = quantized_packed_size;
+  table.quantized_pack = quantized_pack;
+  table.quantized_linear_forward = quantized_linear_forward<Real>;
+  table.quantized_scratch_size = quantized_scratch_size;
   return table;
 }
 

@@ -8,29 +8,13 @@
 
 #include "tinygpt/core/bfloat16.h"
 #include "tinygpt/core/error.h"
+#include "tinygpt/model/bump.h"
 
 namespace tinygpt {
 namespace {
 
 // For inference the head makes this many logits at once (16 MB of floats), not all of them.
 constexpr std::int64_t kLogitsAtOnce = std::int64_t{1} << 22;
-
-// Hands out consecutive pieces of a buffer, each aligned to a cache line.
-struct Bump {
-  std::byte* base = nullptr;  // nullptr: only count
-  std::int64_t used = 0;
-
-  template <class T>
-  T* take(std::int64_t n) {
-    T* place = base == nullptr ? nullptr : reinterpret_cast<T*>(base + used);
-    // n is below 2^51 (2^31 rows of 2^20 columns), so neither product nor sum can overflow here.
-    used += (n * std::int64_t{sizeof(T)} + 63) / 64 * 64;
-    check(used < (std::int64_t{1} << 60),
-          "this batch needs more memory than any machine has: choose a smaller --batch, --context "
-          "or model");
-    return place;
-  }
-};
 
 template <class Real>
 NormActivations<Real> take_norm(Bump& bump, const GptConfig& c, std::int64_t N) {

@@ -17,6 +17,7 @@
 #include "tinygpt/ops/fused.h"
 #include "tinygpt/ops/gelu.h"
 #include "tinygpt/ops/gradient_norm.h"
+#include "tinygpt/ops/kv_cache.h"
 #include "tinygpt/ops/layernorm.h"
 #include "tinygpt/ops/linear.h"
 #include "tinygpt/ops/lora.h"
@@ -87,6 +88,11 @@ struct Ops {
   // below, since there is nothing to mix.
   SampleToken<Real>* sample_token = nullptr;
 
+  // Optional, for inference over a key-value cache (kv_cache.h).
+  KvAppend<Real>* kv_append = nullptr;
+  AttentionDecode<Real>* attention_decode = nullptr;
+  AttentionDecodeScratchSize* attention_decode_scratch_size = nullptr;
+
   // For inference with quantized weights (quantized.h). What one packs only it can read, so these
   // are not mixed either.
   QuantizedPackedSize* quantized_packed_size = nullptr;
@@ -141,6 +147,9 @@ void for_each_entry(Visit&& visit) {
   visit("lora", &O::lora_backward);
   visit("lora", &O::lora_merge);
   visit("lora", &O::lora_scratch_size);
+  visit("kv_cache", &O::kv_append);
+  visit("kv_cache", &O::attention_decode);
+  visit("kv_cache", &O::attention_decode_scratch_size);
   visit("fused", &O::linear_gelu_forward);
   visit("fused", &O::residual_layernorm_forward);
   visit("fused", &O::residual_rmsnorm_forward);
