@@ -19,8 +19,7 @@ namespace {
 struct Walk {
   Walk(Gpt<float>& m, int sequences, int time)
       : model(m),
-        acts(plan_activations<float>(m.config, m.purpose, m.max_batch, m.max_time,
-                                     m.arena.data())),
+        acts(plan_activations<float>(m.config, m.purpose, m.max_batch, m.max_time, m.arena.data())),
         scratch(scratch_floats(m.config, m.ops, m.purpose, sequences, time, acts.logit_rows)),
         pass{m, acts, scratch.data(), sequences, time, sequences * time} {}
 
@@ -121,8 +120,7 @@ Calibration start_calibration(Gpt<float>& m, const std::vector<int>& tokens, int
         });
   for (const int token : tokens) {
     check(token >= 0 && token < m.config.vocab_size, [&] {
-      return fmt::format("calibration: token {} is not in 0 .. {}", token,
-                         m.config.vocab_size - 1);
+      return fmt::format("calibration: token {} is not in 0 .. {}", token, m.config.vocab_size - 1);
     });
   }
   const auto sequences = static_cast<int>(tokens.size() / static_cast<std::size_t>(time));

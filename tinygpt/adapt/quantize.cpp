@@ -106,8 +106,7 @@ void awq_pair(Work& work, int block, BlockLinear first, BlockLinear second) {
   LinearInputs second_inputs = collect_inputs(m, *work.calibration, block, second);
   const double first_alpha = fold_scales(work, block, first, first_inputs);
   const double second_alpha = fold_scales(work, block, second, second_inputs);
-  quantize_linear(work, linear_place(m.layout, m.config, block, first), &first_inputs,
-                  first_alpha);
+  quantize_linear(work, linear_place(m.layout, m.config, block, first), &first_inputs, first_alpha);
   quantize_linear(work, linear_place(m.layout, m.config, block, second), &second_inputs,
                   second_alpha);
 }

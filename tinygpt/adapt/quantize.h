@@ -37,9 +37,10 @@ struct MatrixReport {
   std::string name;  // the parameter's
   std::int64_t values = 0;
   std::int64_t bytes = 0;
-  double weight_error = 0;   // sum (w' - w)^2 / sum w^2
-  double output_error = -1;  // sum |x (w' - w)^T|^2 / sum |x w^T|^2 over the calibration text, or -1
-  double alpha = -1;         // awq: the power that was chosen, or -1
+  double weight_error = 0;  // sum (w' - w)^2 / sum w^2
+  double output_error =
+      -1;             // sum |x (w' - w)^T|^2 / sum |x w^T|^2 over the calibration text, or -1
+  double alpha = -1;  // awq: the power that was chosen, or -1
 };
 
 struct QuantizedModel {

@@ -117,8 +117,8 @@ MatrixReport quantize_matrix(float* w, int rows, int cols, const LinearInputs* i
   if (eight) encoded = round_q8_0(w, rows, cols, s.quantizers);
   else if (s.method == QuantizeMethod::gptq) encoded = round_by_gptq(w, rows, cols, *inputs, s);
   else encoded = round_to_nearest(w, rows, cols, inputs, s);
-  const std::int64_t bytes = eight ? bytes_of(GgufType::q8_0, std::int64_t{rows} * cols)
-                                   : bytes_in(s.format, rows, cols);
+  const std::int64_t bytes =
+      eight ? bytes_of(GgufType::q8_0, std::int64_t{rows} * cols) : bytes_in(s.format, rows, cols);
   MatrixReport r = report_of(before, w, bytes);
   if (inputs != nullptr) {
     const std::vector<float> zeros(before.size(), 0.0f);

@@ -21,7 +21,6 @@ std::vector<float> find_awq_scales(const float* w, int rows, int cols, const Lin
 
 // Moves scales out of a layer's inputs: columns of w times s, and the sums of its inputs as they
 // are from then on. Whoever makes the inputs must divide by s.
-void scale_columns(float* w, int rows, int cols, const std::vector<float>& s,
-                   LinearInputs& inputs);
+void scale_columns(float* w, int rows, int cols, const std::vector<float>& s, LinearInputs& inputs);
 
 }  // namespace tinygpt

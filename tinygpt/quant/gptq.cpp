@@ -107,20 +107,18 @@ GroupedMatrix gptq(const float* w, const double* hessian, int rows, int cols,
     for (std::size_t i = 0; i < C; ++i) work.w[o * C + i] = w[o * C + work.order[i]];
   }
   // With activation order the grids are those of the weights as they came.
-  GroupedMatrix out = settings.activation_order
-                          ? quantize_groups(w, rows, cols, format, settings.rule,
-                                            work.importance.data())
-                          : make_grouped(format, rows, cols);
+  GroupedMatrix out =
+      settings.activation_order
+          ? quantize_groups(w, rows, cols, format, settings.rule, work.importance.data())
+          : make_grouped(format, rows, cols);
   // A group's grid is found from columns that have seen all errors so far: so no group is cut.
   const auto size = static_cast<std::size_t>(group_size(format, cols));
-  const std::size_t block =
-      (static_cast<std::size_t>(settings.block) + size - 1) / size * size;
+  const std::size_t block = (static_cast<std::size_t>(settings.block) + size - 1) / size * size;
   for (std::size_t first = 0; first < C; first += block) {
     const std::size_t last = std::min(first + block, C);
-    cpu::parallel_tasks(rows, static_cast<std::int64_t>((last - first) * (C - first)),
-                        [&](std::int64_t o) {
-                          round_places(work, out, static_cast<int>(o), first, last);
-                        });
+    cpu::parallel_tasks(
+        rows, static_cast<std::int64_t>((last - first) * (C - first)),
+        [&](std::int64_t o) { round_places(work, out, static_cast<int>(o), first, last); });
     // Checked here: an Error must not leave a parallel region, and find_grid raises one on these.
     for (const double value : work.w) {
       check(std::fabs(value) <= 65504.0, kGrown);

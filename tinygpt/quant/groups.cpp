@@ -16,8 +16,7 @@ std::size_t code_bytes(const GroupFormat& f, int cols) {
 }
 
 std::size_t at(const GroupedMatrix& m, int row, int group_index) {
-  return static_cast<std::size_t>(row) *
-             static_cast<std::size_t>(groups_in(m.format, m.cols)) +
+  return static_cast<std::size_t>(row) * static_cast<std::size_t>(groups_in(m.format, m.cols)) +
          static_cast<std::size_t>(group_index);
 }
 
@@ -111,8 +110,7 @@ Grid find_grid(const float* w, const float* importance, int n, const GroupFormat
     high = std::max(high, w[i]);
   }
   const float end = -low >= high ? low : high;  // of the largest magnitude, with its sign
-  const Grid plain =
-      f.symmetric ? symmetric_grid(end, f.bits) : asymmetric_grid(low, high, f.bits);
+  const Grid plain = f.symmetric ? symmetric_grid(end, f.bits) : asymmetric_grid(low, high, f.bits);
   if (rule == ScaleRule::absmax || plain.scale == 0) return plain;
   Grid best = plain;
   double least = error_of(w, importance, n, plain, f.bits);
