@@ -20,11 +20,12 @@ struct EncodedMatrix {
 };
 using EncodedMatrices = std::map<std::string, EncodedMatrix>;  // by the parameter's name
 
-// Writes the file atomically. Matrices are kept in `type`, but those of `encoded` as they are; norms, biases and learned positions in
-// F32, whatever it is, as other programs expect. Rows that do not divide into blocks of the type
-// throw Error, naming the tensor, and so does a character tokenizer, for which the format has no
-// name. In LLaMA's files the rows of q and k stand in another order: where Hugging Face turns
-// values i and i + HS / 2 together, they turn 2 i and 2 i + 1.
+// Writes the file atomically. Matrices are kept in `type`, but those of `encoded` as they are;
+// norms, biases and learned positions in F32, whatever it is, as other programs expect. Rows that
+// do not divide into blocks of the type throw Error, naming the tensor, and so does a character
+// tokenizer, for which the format has no name. In LLaMA's files the rows of q and k stand in
+// another order: where Hugging Face turns values i and i + HS / 2 together, they turn 2 i and
+// 2 i + 1.
 void save_gguf(const Gpt<float>& model, const Tokenizer& tokenizer, const std::string& name,
                GgufType type, const std::filesystem::path& path,
                const EncodedMatrices& encoded = {});
