@@ -127,7 +127,7 @@ TEST_CASE("awq's scales, folded but not rounded, leave the logits as they are", 
     const QuantizedModel q =
         quantize_model(model, tokens_of(c), kTime, s, [&](double, const std::string&) { ++calls; });
     CHECK(calls == 4 * c.layers + 1);
-    CHECK(distance(before, logits_of(model)) < 2e-3);
+    CHECK(distance(before, logits_of(model)) < 5e-3);
     // The scales did go somewhere: unfolded weights times them give other logits.
     int scaled = 0;
     for (const MatrixReport& r : q.matrices) scaled += r.alpha == 0.5;

@@ -23,6 +23,7 @@ namespace {
 struct Arguments {
   std::string model = "models/demo";
   std::string data = "data/tinytales";
+  std::string reference;
   int context = 0;  // 0: the model's
   int batch = 8;
   std::int64_t tokens = 200'000;
@@ -40,6 +41,7 @@ void print_result(const Arguments& a, const TokenText& text, const Evaluation& r
                                    {"loss", result.loss},
                                    {"perplexity", std::exp(result.loss)},
                                    {"bits_per_byte", bits}};
+    if (!a.reference.empty()) line["divergence"] = result.divergence;
     if (text.floor) line["floor_bits_per_byte"] = *text.floor / std::numbers::ln2;
     fmt::print("{}\n", line.dump());
     return;
@@ -48,6 +50,10 @@ void print_result(const Arguments& a, const TokenText& text, const Evaluation& r
   fmt::print("loss            {:.5f} nats per token\n", result.loss);
   fmt::print("perplexity      {:.5f}\n", std::exp(result.loss));
   fmt::print("bits per byte   {:.5f}\n", bits);
+  if (!a.reference.empty()) {
+    fmt::print("divergence      {:.6f} nats per token from {}\n", result.divergence,
+               replace_controls(a.reference));
+  }
   if (text.floor) {
     fmt::print("floor           {:.5f} bits per byte, which no model can pass\n",
                *text.floor / std::numbers::ln2);
@@ -72,6 +78,14 @@ void run(Arguments& a) {
   Gpt<float> model =
       make_gpt(source.config, kernels.ops, kernels.memory, Purpose::inference, a.batch, T);
   load_weights(model, source);
+  Gpt<float> reference;
+  if (!a.reference.empty()) {
+    const ModelSource other = open_model(a.reference);
+    check(other.config.vocab_size == source.config.vocab_size && T <= other.config.context_length,
+          [&] { return fmt::format("--reference {}: is a model of other tokens", a.reference); });
+    reference = make_gpt(other.config, kernels.ops, kernels.memory, Purpose::inference, a.batch, T);
+    load_weights(reference, other);
+  }
   catch_interrupts();
   StatusLine status;
   const ValidationPlan plan{T, 0, text.boundary_for(T)};
@@ -96,6 +110,8 @@ void add_eval_command(CLI::App& app) {
   command
       ->add_option("--data", a->data, "A prepared corpus (its validation split), or a file of text")
       ->capture_default_str();
+  command->add_option("--reference", a->reference,
+                      "Another model: print the divergence from its predictions, too");
   command->add_option("--context", a->context,
                       "Tokens in a window (default: as many as the model sees)");
   command->add_option("--batch", a->batch, "Windows in a pass")->capture_default_str();
