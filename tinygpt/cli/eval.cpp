@@ -73,7 +73,8 @@ void run(Arguments& a) {
   });
   const TokenText text = open_text(a.data, Split::validation, source.tokenizer);
   check_memory(kernels.memory,
-               memory_ledger(source.config, kernels.ops, Purpose::inference, a.batch, T).total,
+               memory_ledger(source.config, kernels.ops, Purpose::inference, a.batch, T).total *
+                   (a.reference.empty() ? 1 : 2),
                a.model, "choose a smaller --batch or --context");
   Gpt<float> model =
       make_gpt(source.config, kernels.ops, kernels.memory, Purpose::inference, a.batch, T);
@@ -89,11 +90,13 @@ void run(Arguments& a) {
   catch_interrupts();
   StatusLine status;
   const ValidationPlan plan{T, 0, text.boundary_for(T)};
-  const Evaluation result = evaluate(model, *text.tokens, plan,
-                                     std::max<std::int64_t>(a.tokens / T, 1), [&](double done) {
-                                       status.show(fmt::format("reading {:.0f}%", 100 * done));
-                                       return !was_interrupted();
-                                     });
+  const auto show = [&](double done) {
+    status.show(fmt::format("reading {:.0f}%", 100 * done));
+    return !was_interrupted();
+  };
+  const std::int64_t most = std::max<std::int64_t>(a.tokens / T, 1);
+  const Evaluation result =
+      evaluate(model, *text.tokens, plan, most, show, a.reference.empty() ? nullptr : &reference);
   status.clear();
   if (was_interrupted()) throw CLI::RuntimeError(130);
   print_result(a, text, result);
