@@ -171,8 +171,9 @@ inline std::vector<Mistake> q8_0_scale_mistakes(const Values& x) {
 inline std::vector<Mistake> q8_0_code_mistakes(const Values& x, const Values& d) {
   Values rounded;
   for (const double of : d) rounded.push_back(half(of));
-  const auto to_byte = [](double q) { return static_cast<double>(static_cast<std::int8_t>(
-                                          static_cast<int>(q))); };
+  const auto to_byte = [](double q) {
+    return static_cast<double>(static_cast<std::int8_t>(static_cast<int>(q)));
+  };
   Values per_tensor(d.size(), *std::max_element(d.begin(), d.end()));
   return {
       gives(codes_by(x, d, [](double r) { return std::trunc(r); }),
@@ -207,9 +208,8 @@ inline void examine_q8_0(Exam& exam, QuantizeQ8_0* quantize) {
     exam.expect("d", scales_of(blocks), kept, {{"block", n / kBlock}}, half_precision(),
                 q8_0_scale_mistakes(x));
     const Values actual = codes_of(blocks);
-    const Values expected =
-        with_ties(codes_by(x, d, [](double r) { return std::round(r); }), actual,
-                  codes_by(x, d, [](double r) { return r; }));
+    const Values expected = with_ties(codes_by(x, d, [](double r) { return std::round(r); }),
+                                      actual, codes_by(x, d, [](double r) { return r; }));
     exam.expect("q", actual, expected, {{"block", n / kBlock}, {"i", kBlock}}, exact(),
                 q8_0_code_mistakes(x, d));
   }
@@ -217,9 +217,7 @@ inline void examine_q8_0(Exam& exam, QuantizeQ8_0* quantize) {
 
 // ---- four bits
 
-inline double step_of(double quotient) {
-  return std::min(15.0, std::floor(quotient + 8.5));
-}
+inline double step_of(double quotient) { return std::min(15.0, std::floor(quotient + 8.5)); }
 
 inline std::vector<Mistake> q4_0_scale_mistakes(const Values& x) {
   const auto by = [&](const auto& rule) { return scales_by(x, rule); };
@@ -364,7 +362,9 @@ inline void examine_from_q8_0(Exam& exam, DequantizeQ8_0* dequantize) {
     dequantize(out, block_input(exam, s, blocks), n);
     const Values q = codes_of(blocks);
     const auto product = [](double d, double code) { return d * code; };
-    const auto without_sign = [](double d, double code) { return d * (code < 0 ? code + 256 : code); };
+    const auto without_sign = [](double d, double code) {
+      return d * (code < 0 ? code + 256 : code);
+    };
     Values first_scale;
     for (std::size_t i = 0; i < q.size(); ++i) {
       first_scale.push_back(q[i] * static_cast<float>(blocks[0].d));
