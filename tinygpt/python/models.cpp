@@ -5,6 +5,7 @@
 
 #include <optional>
 
+#include "tinygpt/core/buffer.h"
 #include "tinygpt/core/error.h"
 #include "tinygpt/io/tokenizer_json.h"
 #include "tinygpt/model/folder.h"
