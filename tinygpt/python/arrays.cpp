@@ -42,7 +42,7 @@ py::object array_from(const py::object& value, const char* name, const std::stri
     throw py::type_error(fmt::format("{}: expected {}, not an array of {}", name, words,
                                      std::string(py::str(array.attr("dtype")))));
   }
-  return numpy("ascontiguousarray")(array, type);
+  return numpy("asarray")(array, type, "C");
 }
 
 struct Integers {
