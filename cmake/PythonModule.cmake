@@ -3,6 +3,7 @@
 option(TINYGPT_PYTHON "Build the Python module where Python's headers are found" ON)
 
 set(TINYGPT_PYTHON_MODULE OFF)
+set(TINYGPT_PYTHON_MODULE_ON OFF CACHE INTERNAL "What became of it, for ./course notebook" FORCE)
 if(NOT TINYGPT_PYTHON)
   message(STATUS "Python module: off (TINYGPT_PYTHON)")
   return()
@@ -42,4 +43,5 @@ else()
   target_include_directories(tinygpt_pybind11 SYSTEM INTERFACE ${folder})
 endif()
 set(TINYGPT_PYTHON_MODULE ON)
+set(TINYGPT_PYTHON_MODULE_ON ON CACHE INTERNAL "" FORCE)
 message(STATUS "Python module: on (Python ${Python3_VERSION})")
