@@ -19,5 +19,6 @@ void add_export_command(CLI::App& app);
 void add_import_command(CLI::App& app);
 void add_info_command(CLI::App& app);
 void add_bench_command(CLI::App& app);
+void add_plot_command(CLI::App& app);
 
 }  // namespace tinygpt::cli

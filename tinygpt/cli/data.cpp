@@ -1,6 +1,5 @@
 // tinygpt data NAME|FILE: prepares a corpus for training.
 #include <fmt/format.h>
-#include <omp.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -17,7 +16,7 @@
 #include "tinygpt/core/error.h"
 #include "tinygpt/core/file.h"
 #include "tinygpt/core/sha256.h"
-#include "tinygpt/io/corpus_json.h"
+#include "tinygpt/io/corpus_write.h"
 #include "tinygpt/io/sources.h"
 #include "tinygpt/io/tokenizer_json.h"
 #include "tinygpt/text/corpus.h"
@@ -208,53 +207,15 @@ Tokenizer make_tokenizer(const Arguments& a, const TextSplit& split) {
   return train_char_tokenizer(text, special);
 }
 
-// What the writer gets is not in place before it is finished.
-void write_split(TokenFileWriter& writer, SplitInfo& info,
-                 const std::vector<std::string_view>& documents, bool has_documents,
-                 const Tokenizer& tokenizer, StatusLine& status) {
-  const SpecialToken* end = find_special(tokenizer, kEndOfText);
-  const EncodeOptions options{.allow_special = false, .threads = omp_get_max_threads()};
-  constexpr std::size_t kAtOnce = 1 << 14;
-  for (std::size_t done = 0; done < documents.size(); done += kAtOnce) {
-    status.show(fmt::format("encoding: {:.0f}%", 100.0 * static_cast<double>(done) /
-                                                     static_cast<double>(documents.size())));
-    const auto some =
-        std::span(documents).subspan(done).first(std::min(kAtOnce, documents.size() - done));
-    for (const std::vector<int>& ids : encode_all(tokenizer, some, options)) {
-      writer.append(ids);
-      if (has_documents) writer.append(std::span(&end->id, 1));
-    }
-    for (const std::string_view d : some) {
-      info.bytes += static_cast<std::int64_t>(d.size()) + (has_documents ? 1 : 0);
-    }
-  }
-  info.documents = static_cast<std::int64_t>(documents.size());
-  info.tokens = writer.size();
-}
-
-// A text that the tokenizer cannot encode, or a full disk, leaves what was there.
-void write_corpus(const fs::path& folder, CorpusInfo& info, const TextSplit& split,
-                  const Tokenizer& tokenizer, StatusLine& status) {
-  const bool documents = split.has_documents;
-  check(!documents || find_special(tokenizer, kEndOfText) != nullptr, [&] {
-    return fmt::format("--tokenizer: it has no {} token, which parts this corpus's documents",
-                       kEndOfText);
-  });
-  const bool is_new = fs::create_directories(folder);
+void encode_corpus(const fs::path& folder, CorpusInfo& info, const TextSplit& split,
+                   const Tokenizer& tokenizer, StatusLine& status) {
   try {
-    TokenFileWriter validation(folder / "validation.npy", vocab_size(tokenizer));
-    TokenFileWriter train(folder / "train.npy", vocab_size(tokenizer));
-    write_split(validation, info.validation, split.validation, documents, tokenizer, status);
-    write_split(train, info.train, split.train, documents, tokenizer, status);
-    fs::remove(folder / "corpus.json");  // until the new parts are all there
-    validation.finish();
-    train.finish();
-    save_tokenizer(folder / "tokenizer.json", tokenizer);
-    save_corpus_info(folder, info);
+    write_corpus(folder, info, split, tokenizer, [&](std::size_t done, std::size_t documents) {
+      status.show(fmt::format("encoding: {:.0f}%",
+                              100.0 * static_cast<double>(done) / static_cast<double>(documents)));
+    });
   } catch (...) {
     status.clear();
-    std::error_code not_empty;
-    if (is_new) fs::remove(folder, not_empty);
     throw;
   }
 }
@@ -343,9 +304,7 @@ void run(Arguments a) {
   const Documents d = a.is_tinytales() ? draw_tinytales(a, info, status) : read_texts(a, inputs);
   status.show("making the tokenizer");
   const Tokenizer tokenizer = make_tokenizer(a, d.split);
-  info.tokenizer = kind_name(tokenizer.kind);
-  info.vocab_size = vocab_size(tokenizer);
-  write_corpus(folder, info, d.split, tokenizer, status);
+  encode_corpus(folder, info, d.split, tokenizer, status);
   status.clear();
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
   print_summary(info, folder, took.count());

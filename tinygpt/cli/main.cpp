@@ -52,6 +52,7 @@ int main(int argc, char** argv) {
   tinygpt::cli::add_import_command(app);
   tinygpt::cli::add_info_command(app);
   tinygpt::cli::add_bench_command(app);
+  tinygpt::cli::add_plot_command(app);
   try {
     app.parse(argc, argv);
     return std::fflush(stdout) == 0 ? 0 : fail("standard output cannot be written");
