@@ -27,6 +27,7 @@ namespace {
 
 struct Arguments {
   std::string model = "models/demo";
+  std::vector<std::string> adapters;
   std::string prompt;
   std::string prompt_file;
   int samples = 1;
@@ -86,12 +87,17 @@ struct Writers {
 std::vector<int> continue_prompt(const Writers& w, const Arguments& a, std::span<const int> tokens,
                                  const OnToken& on_token, Timing* timing) {
   const int sequence = add_sequence(w.engine);
+  std::vector<int> text;
   if (w.draft == nullptr) {
-    return generate<float>(w.engine, sequence, tokens, a.settings, on_token, timing);
+    text = generate<float>(w.engine, sequence, tokens, a.settings, on_token, timing);
+  } else {
+    const int drafting = add_sequence(*w.draft);
+    text = generate_speculative<float>(w.engine, sequence, *w.draft, drafting, tokens, a.settings,
+                                       {.draft_tokens = a.draft_tokens}, on_token, timing);
+    remove_sequence(*w.draft, drafting);
   }
-  return generate_speculative<float>(w.engine, sequence, *w.draft, add_sequence(*w.draft), tokens,
-                                     a.settings, {.draft_tokens = a.draft_tokens}, on_token,
-                                     timing);
+  remove_sequence(w.engine, sequence);
+  return text;
 }
 
 // Writes one text as it comes.
@@ -193,7 +199,9 @@ void run(Arguments& a) {
     check_engine_memory(*draft_source, kernels, settings);
   }
   check_engine_memory(source, kernels, settings);
-  const InferenceModel model = load_inference_model(source, kernels);
+  InferenceModel model = load_inference_model(source, kernels);
+  const int rows = complete_settings(settings, source.config).rows;
+  load_adapters(model, a.adapters, rows);
   Engine<float> engine = make_engine(model.weights, settings), draft_engine;
   InferenceModel draft;
   Writers writers{source.tokenizer, engine};
@@ -207,7 +215,13 @@ void run(Arguments& a) {
   if (const SpecialToken* end = find_special(source.tokenizer, kEndOfText))
     a.settings.stop_token = end->id;
   catch_interrupts();
-  print_timing(write_all(writers, a, prompt, tokens));
+  Timing timing;
+  for (std::size_t i = 0; i < std::max<std::size_t>(model.adapted.size(), 1); ++i) {
+    if (!model.adapted.empty()) engine.weights = model.adapted[i];
+    if (i > 0 && !a.json) write("\n");
+    add(timing, write_all(writers, a, prompt, tokens));
+  }
+  print_timing(timing);
   if (was_interrupted()) throw CLI::RuntimeError(130);
 }
 
@@ -218,6 +232,10 @@ void add_generate_command(CLI::App& app) {
   const auto a = std::make_shared<Arguments>();
   command->add_option("--model", a->model, "The model's folder, or a GGUF file")
       ->capture_default_str();
+  command
+      ->add_option("--adapter", a->adapters,
+                   "A LoRA adapter's folder; given again, each text is written with every one")
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   command->add_option("--prompt", a->prompt, "The beginning, which the model continues");
   command
       ->add_option("--prompt-file", a->prompt_file, "The same from a file, or - for standard input")
@@ -232,7 +250,7 @@ void add_generate_command(CLI::App& app) {
   add_engine_options(*command, a->engine);
   command->add_option("--draft", a->draft,
                       "A smaller model with the same tokenizer, which drafts tokens that the model "
-                      "then reads together: the same texts, faster where the draft is often right");
+                      "then reads together: texts as before, faster where the draft is often right");
   command->add_option("--draft-tokens", a->draft_tokens, "Tokens drafted at a time")
       ->capture_default_str();
   add_kernel_options(*command, a->kernels);

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "tinygpt/adapt/adapter_folder.h"
 #include "tinygpt/cli/checks.h"
 #include "tinygpt/cli/terminal.h"
 #include "tinygpt/core/error.h"
@@ -27,14 +28,10 @@ ModelSource open_model_source(const std::string& path, const Kernels& kernels) {
   } else {
     s.config = read_model_config(path);
     check_has_weights(path);
-    s.tokenizer = load_tokenizer(fs::path(path) / "tokenizer.json");
+    s.tokenizer = load_folder_tokenizer(path);
     s.weight_bytes = memory_ledger(s.config, kernels.ops, Purpose::inference, 1, 1).total;
   }
-  check(vocab_size(s.tokenizer) <= s.config.vocab_size, [&] {
-    return fmt::format(
-        "{}: the tokenizer has {} tokens and the model {}: they do not belong together", path,
-        vocab_size(s.tokenizer), s.config.vocab_size);
-  });
+  check_belongs(s.tokenizer, s.config, path);
   return s;
 }
 
@@ -62,6 +59,20 @@ void add_sampling_options(CLI::App& command, GenerateSettings& settings) {
       .add_option("--top-p", s.top_p, "Draw from the likeliest tokens that hold this probability")
       ->capture_default_str();
   add_seed_option(command, settings.seed, "Equal seeds write equal texts");
+}
+
+void load_adapters(InferenceModel& model, const std::vector<std::string>& folders, int rows) {
+  check(folders.empty() || model.gpt.has_value(),
+        "--adapter: goes with a model's folder; of a GGUF file, merge the adapter first (tinygpt "
+        "merge) and quantize what comes out");
+  for (const std::string& folder : folders) {
+    model.adapters.push_back(load_adapter(*model.gpt, folder, rows));
+  }
+  for (Adapter<float>& adapter : model.adapters) {
+    model.gpt->adapter = &adapter;
+    model.adapted.push_back(weights_of(*model.gpt));
+  }
+  if (model.gpt) model.gpt->adapter = nullptr;
 }
 
 void add_engine_options(CLI::App& command, EngineOptions& options) {

@@ -5,10 +5,12 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "tinygpt/cli/kernels.h"
 #include "tinygpt/infer/engine.h"
 #include "tinygpt/infer/generate.h"
+#include "tinygpt/model/adapter.h"
 #include "tinygpt/text/tokenizer.h"
 
 namespace tinygpt::cli {
@@ -30,8 +32,14 @@ struct InferenceModel {
   std::optional<Gpt<float>> gpt;
   std::unique_ptr<GgufWeights> gguf;
   ModelWeights<float> weights;
+  std::vector<Adapter<float>> adapters;      // all beside the one base
+  std::vector<ModelWeights<float>> adapted;  // the weights with each of them
 };
 InferenceModel load_inference_model(const ModelSource& source, const Kernels& kernels);
+
+// LoRA adapters' folders, for an engine of so many rows. Throws Error where one does not belong to
+// the model, or the model is a GGUF file.
+void load_adapters(InferenceModel& model, const std::vector<std::string>& folders, int rows);
 
 // --temperature, --top-k, --top-p and --seed
 void add_sampling_options(CLI::App& command, GenerateSettings& settings);
