@@ -1,5 +1,6 @@
 // The experiments of lesson 23.
 #include <fmt/format.h>
+#include <omp.h>
 
 #include <algorithm>
 #include <chrono>
@@ -127,7 +128,8 @@ double seconds_of(int runs, const std::function<void()>& run) {
 
 // Milliseconds of one more token behind a text of some length: with and without the cache.
 void speed(const std::vector<Option>& options) {
-  GptConfig c = named_config("llama-15m");
+  omp_set_num_threads(static_cast<int>(as_number(options, "threads")));
+  GptConfig c = named_config(as_text(options, "config"));
   c.vocab_size = 4096;
   c.context_length = 1040;
   Gpt<float> model =
@@ -175,7 +177,9 @@ int main(int argc, char** argv) {
                    {"speed",
                     "one more token, with and without the cache, against the length",
                     speed,
-                    {{"rounds", "passes without the cache, of which the shortest counts", "3"}}},
+                    {{"config", "a named shape, with random weights", "llama-15m"},
+                     {"threads", "that compute", "1"},
+                     {"rounds", "passes without the cache, of which the shortest counts", "3"}}},
                    {"speculative",
                     "two models learn stories; the small one drafts for the large one",
                     speculative,

@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <omp.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -47,6 +48,7 @@ Gpt<float> train(const TokenFile& data, int layers, int width, int steps, const 
 }  // namespace
 
 void speculative(const std::vector<Option>& options) {
+  omp_set_num_threads(1);  // models this small gain nothing from more, and waiting would be timed
   const int steps = static_cast<int>(as_number(options, "steps"));
   const int tokens = static_cast<int>(as_number(options, "tokens"));
   const Tokenizer tokenizer = byte_tokenizer();
