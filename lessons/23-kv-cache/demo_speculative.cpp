@@ -66,32 +66,37 @@ void speculative(const std::vector<Option>& options) {
   Engine<float> engine = make_engine(weights_of(target), {.logit_rows = 9});
   Engine<float> draft_engine = make_engine(weights_of(draft), {});
   const std::vector<int> prompt = encode(tokenizer, "Once upon a time");
-  std::vector<std::vector<std::string>> rows;
-  double alone = 0;
-  for (const int K : {0, 1, 2, 4, 8}) {
-    const GenerateSettings how{.sampling = {.temperature = 1}, .max_tokens = tokens};
-    Timing t;
-    double rate = 0;  // the best of a few runs: something else may run on the machine
-    for (int round = 0; round < 5; ++round) {
+  const std::vector<int> counts = {0, 1, 2, 4, 8};
+  std::vector<Timing> timings(counts.size());
+  std::vector<double> rates(counts.size());
+  // Taken in turn, and the best of each: something else may run on the machine.
+  for (int round = 0; round < 8; ++round) {
+    for (std::size_t i = 0; i < counts.size(); ++i) {
+      const GenerateSettings how{.sampling = {.temperature = 1}, .max_tokens = tokens};
+      Timing& t = timings[i];
       const int a = add_sequence(engine), b = add_sequence(draft_engine);
-      if (K == 0) {
+      if (counts[i] == 0) {
         generate<float>(engine, a, prompt, how, {}, &t);
       } else {
-        generate_speculative<float>(engine, a, draft_engine, b, prompt, how, {.draft_tokens = K},
-                                    {}, &t);
+        generate_speculative<float>(engine, a, draft_engine, b, prompt, how,
+                                    {.draft_tokens = counts[i]}, {}, &t);
       }
       remove_sequence(engine, a);
       remove_sequence(draft_engine, b);
-      rate = std::max(rate, static_cast<double>(t.later_tokens) / t.decode);
+      rates[i] = std::max(rates[i], static_cast<double>(t.later_tokens) / t.decode);
     }
-    if (K == 0) alone = rate;
-    const double passes = K == 0 ? tokens : static_cast<double>(t.drafted) / K;
-    rows.push_back({K == 0 ? "none" : fmt::format("{}", K),
-                    K == 0 ? "-"
-                           : fmt::format("{:.0f}%", 100.0 * static_cast<double>(t.accepted) /
-                                                        static_cast<double>(t.drafted)),
-                    fmt::format("{:.2f}", tokens / passes), fmt::format("{:.0f}", rate),
-                    fmt::format("{:.2f}", rate / alone)});
+  }
+  std::vector<std::vector<std::string>> rows;
+  for (std::size_t i = 0; i < counts.size(); ++i) {
+    const Timing& t = timings[i];
+    const int K = counts[i];
+    const auto drafted = static_cast<double>(t.drafted);
+    const double passes = K == 0 ? tokens : drafted / K;
+    const std::string accepted =
+        K == 0 ? "-" : fmt::format("{:.0f}%", 100 * static_cast<double>(t.accepted) / drafted);
+    rows.push_back({K == 0 ? "none" : fmt::format("{}", K), accepted,
+                    fmt::format("{:.2f}", tokens / passes), fmt::format("{:.0f}", rates[i]),
+                    fmt::format("{:.2f}", rates[i] / rates[0])});
   }
   print_table({"drafted at a time", "accepted", "tokens a pass", "tokens/s", "times"}, rows);
 }

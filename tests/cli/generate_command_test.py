@@ -29,6 +29,34 @@ class GenerateCommandTest(ProgramTest):
         self.assertEqual(self.succeed(*self.words("--prompt", "the cat")), first.out)
         self.assertNotEqual(self.succeed(*self.words("--prompt", "the cat", "--seed", 2)), first.out)
 
+    def test_a_draft_a_small_cache_and_texts_together_write_as_ever(self):
+        greedy = self.words("--prompt", "the", "--temperature", 0, "--max-tokens", 20)
+        plain = self.succeed(*greedy)
+        drafted = self.run_program(*greedy, "--draft", self.model)
+        self.assertEqual(drafted.out, plain)
+        self.assertIn("drafted accepted", drafted.err)
+        self.assertEqual(len(self.succeed(*greedy, "--cache", "int8")) > 3, True)
+        self.assertEqual(self.succeed(*greedy, "--samples", 2), plain + "\n" + plain)
+        self.refuse(*greedy, "--cache", "q2", naming="--cache")
+        self.refuse(*greedy, "--draft", self.model, "--samples", 2, naming="--samples")
+        self.refuse(*greedy, "--draft", "nothing", naming="nothing")
+        long = self.words("--prompt", "the cat " * 20, "--temperature", 0, "--context", "end")
+        self.refuse(*long, naming="context")
+
+    def test_a_conversation_keeps_what_was_said(self):
+        words = ["chat", "--model", self.model, "--temperature", 0, "--max-tokens", 5]
+        with open(self.path("said.txt"), "w", encoding="utf-8") as file:
+            file.write("the cat\nthe dog\n/new\nthe cat\n")
+        with open(self.path("said.txt"), encoding="utf-8") as said:
+            talk = self.run_program(*words, stdin=said)
+        self.assertEqual(talk.returncode, 0, talk.err)
+        self.assertIn("no chat template", talk.err)
+        answers = talk.out.split("\n")
+        self.assertEqual(talk.err.count("tokens/s"), 6, talk.err)
+        self.assertTrue(answers[0])
+        self.assertEqual(answers[0], answers[-2])
+        self.refuse(*words, "--template", "{assistant}", naming="{user}")
+
     def test_greedy_text_does_not_depend_on_the_seed(self):
         texts = {self.succeed(*self.words("--prompt", "the", "--temperature", 0, "--seed", seed))
                  for seed in (1, 2, 3)}

@@ -198,6 +198,13 @@ void run(Arguments& a) {
     settings.logit_rows = a.draft_tokens + 1;
     check_engine_memory(*draft_source, kernels, settings);
   }
+  const auto room = static_cast<std::size_t>(settings.capacity);
+  check(tokens.size() <= room || context_end(a.engine) == ContextEnd::slide, [&] {
+    return fmt::format(
+        "the prompt has {} tokens, and the context {}: shorten it, or let it slide with "
+        "--context slide, which reads its end",
+        tokens.size(), room);
+  });
   check_engine_memory(source, kernels, settings);
   InferenceModel model = load_inference_model(source, kernels);
   const int rows = complete_settings(settings, source.config).rows;
