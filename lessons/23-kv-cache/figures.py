@@ -3,8 +3,8 @@ from drawing import Drawing, course_map, output_folder
 
 
 def work_figure(folder):
-    d = Drawing(660, 236, "Rows computed for each of five new tokens: without a cache a triangle, with one a single row "
-                          "each")
+    d = Drawing(660, 236, "Rows computed for each of five new tokens: without a cache a triangle, with one a single "
+                          "row each")
     for x, title, cached in ((24, "without a cache: 25 rows", False), (356, "with a cache: 9 rows", True)):
         d.text(x, 24, title, 14, "ink", bold=True)
         for step in range(5):
@@ -39,8 +39,8 @@ def cache_figure(folder):
 
 
 def phases_figure(folder):
-    d = Drawing(660, 190, "Prefill reads the weights once for all tokens of the prompt; decode reads them once for each "
-                          "new token")
+    d = Drawing(660, 190, "Prefill reads the weights once for all tokens of the prompt; decode reads them once for "
+                          "each new token")
     d.text(24, 24, "prefill: weights once for 6 tokens", 14, "accent", bold=True)
     d.box(24, 40, 84, 112, "weights", "fill")
     d.matrix(140, 40, [[""] * 6 for _ in range(4)], cell=20, height=28, fills=[["warm"] * 6 for _ in range(4)])

@@ -96,7 +96,8 @@ const std::vector<NamedSplitSlip> kSplitSlips = {
     {{.unscaled = true}, "The scores are not scaled: times `scale`, which is 1 / sqrt(HS)."},
     {{.keys_as_values = true}, "The keys are used as values."},
     {{.lane_dot = true},
-     "Each lane has its own share of the dot product: warp_sum makes one score of them, for all 32."},
+     "Each lane has its own share of the dot product: warp_sum makes one score of them, for all "
+     "32."},
     {{.divided = true},
      "You divide by the stretch's sum already. Other stretches follow: decode_combine divides, by "
      "the sum of all."},

@@ -164,8 +164,8 @@ struct Call {
 };
 
 void name_call(Exam& exam, const Call& c) {
-  exam.call(fmt::format("speculative_accept(token={}, u={}, v={}), {}", c.token, c.u, c.v,
-                        c.d.name));
+  exam.call(
+      fmt::format("speculative_accept(token={}, u={}, v={}), {}", c.token, c.u, c.v, c.d.name));
 }
 
 // All calls first: what explains the wrong ones must explain every one.
