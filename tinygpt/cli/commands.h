@@ -13,6 +13,7 @@ void add_train_command(CLI::App& app);
 void add_finetune_command(CLI::App& app);
 void add_merge_command(CLI::App& app);
 void add_generate_command(CLI::App& app);
+void add_chat_command(CLI::App& app);
 void add_eval_command(CLI::App& app);
 void add_quantize_command(CLI::App& app);
 void add_export_command(CLI::App& app);

@@ -46,6 +46,7 @@ int main(int argc, char** argv) {
   tinygpt::cli::add_finetune_command(app);
   tinygpt::cli::add_merge_command(app);
   tinygpt::cli::add_generate_command(app);
+  tinygpt::cli::add_chat_command(app);
   tinygpt::cli::add_eval_command(app);
   tinygpt::cli::add_quantize_command(app);
   tinygpt::cli::add_export_command(app);
