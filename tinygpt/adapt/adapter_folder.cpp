@@ -9,9 +9,9 @@
 #include <map>
 #include <vector>
 
+#include "solutions/19-lora/lora.h"
 #include "tinygpt/core/error.h"
 #include "tinygpt/core/file.h"
-#include "tinygpt/core/random.h"
 #include "tinygpt/io/safetensors.h"
 #include "tinygpt/model/file_tensors.h"
 #include "tinygpt/text/unicode.h"
@@ -172,12 +172,8 @@ void init_adapter(Adapter<float>& adapter, std::uint64_t seed) {
   std::vector<float> values(static_cast<std::size_t>(adapter.layout.total));
   std::uint64_t stream = kInitStream;
   for (const AdapterPart& p : adapter.layout.parts) {
-    Random random{seed, 0, ++stream};
-    const double bound = 1 / std::sqrt(double{1} * p.in);
-    float* a = values.data() + p.a;
-    for (std::int64_t i = 0; i < std::int64_t{adapter.layout.rank} * p.in; ++i) {
-      a[i] = static_cast<float>(bound * (2 * random.uniform() - 1));
-    }
+    ref::lora_init(values.data() + p.a, values.data() + p.b, p.in, p.out, adapter.layout.rank, seed,
+                   ++stream);
   }
   adapter.memory.copy_in(adapter.params(), values.data(), values.size() * sizeof(float));
 }

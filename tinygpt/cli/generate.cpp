@@ -158,7 +158,7 @@ Timing write_all(const Writers& w, const Arguments& a, const std::string& prompt
   return timing;
 }
 
-ModelSource open_draft(const Arguments& a, const ModelSource& model, const Kernels& kernels) {
+ModelSource open_draft(const Arguments& a, const ModelSource& model) {
   check(a.samples == 1, "--draft writes one text at a time: leave --samples out");
   check(a.draft_tokens >= 1 && a.draft_tokens <= 64, [&] {
     return fmt::format("--draft-tokens is {}: it must be between 1 and 64", a.draft_tokens);
@@ -188,7 +188,7 @@ void run(Arguments& a) {
   settings.cache = cache_type(a.engine);
   std::optional<ModelSource> draft_source;
   if (!a.draft.empty()) {
-    draft_source = open_draft(a, source, kernels);
+    draft_source = open_draft(a, source);
     settings.capacity = std::min(settings.capacity, draft_source->config.context_length);
     settings.logit_rows = a.draft_tokens + 1;
     check_engine_memory(*draft_source, kernels, settings);
