@@ -225,6 +225,8 @@ inline std::vector<Mistake> q4_0_scale_mistakes(const Values& x) {
   double all = 0;
   for (const double v : x) all = std::abs(v) > std::abs(all) ? v : all;
   return {
+      gives(by([&](std::size_t from) { return half(signed_largest(x, from, true) / -8); }),
+            "Two values have the largest magnitude: of equals, the first one counts."),
       gives(by([&](std::size_t) { return half(all / -8); }),
             "One scale for everything. Each block of 32 has its own: else one large weight makes "
             "the steps coarse for all."),
@@ -240,9 +242,7 @@ inline std::vector<Mistake> q4_0_scale_mistakes(const Values& x) {
             "The sign of d is wrong: d = m / -8, so that m becomes step -8, the end that has no "
             "counterpart."),
       gives(by([&](std::size_t from) { return half(largest(from) / -16); }),
-            "You divide by 16, the number of steps. From zero to the largest value there are 8."),
-      gives(by([&](std::size_t from) { return half(signed_largest(x, from, true) / -8); }),
-            "Two values have the largest magnitude: of equals, the first one counts.")};
+            "You divide by 16, the number of steps. From zero to the largest value there are 8.")};
 }
 
 // Codes as somebody puts them into bytes in another order, read in the right one.
