@@ -19,7 +19,8 @@ import numpy
 from peers import BUILD, FAMILIES, HERE, exchange, make_corpus, our_ids, read_json, require, tinygpt, train, write_json
 from safetensors.numpy import load_file
 
-PROMPTS = ["the cat ", "a fox followed", "Mara waited for the quiet", "der B\u00e4r found 3", "\u732b didn't like nobody, and"]
+PROMPTS = ["the cat ", "a fox followed", "Mara waited for the quiet", "der B\u00e4r found 3",
+           "\u732b didn't like nobody, and"]
 COUNT = 48
 KINDS = ("f32", "q8_0", "q4_0")
 # The largest difference of any token's probability, and the mean divergence (Kullback-Leibler, nats) over all places.
@@ -29,7 +30,8 @@ LIMITS = {"f32": (5e-4, 1e-6), "q8_0": (0.02, 1e-4), "q4_0": (0.02, 1e-4)}
 def ask_llama(folder, request):
     asked, answered = folder / "request.json", folder / "result.json"
     command = ["node", str(HERE / "llama.mjs"), str(BUILD / "interop"), str(write_json(asked, request)), str(answered)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, timeout=240)
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+                          timeout=240)
     if done.returncode != 0:
         sys.exit("node-llama-cpp: " + done.stdout.decode("utf-8", "replace")[-4000:])
     return read_json(answered)

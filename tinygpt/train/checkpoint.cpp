@@ -40,9 +40,9 @@ Buffer<float> read_moments(const Gpt<float>& model, const fs::path& file, bool s
   Buffer<float> values(model.layout.total);
   std::fill_n(values.data(), values.size(), 0.0f);  // the padding between tensors stays zero
   load_tensors(model.layout, model.config, values.data(), file);
-  const bool usable =
-      std::all_of(values.data(), values.data() + values.size(),
-                  [&](float x) { return std::isfinite(x) && (!squares || x >= 0); });
+  const bool usable = std::all_of(values.data(), values.data() + values.size(), [&](float x) {
+    return std::isfinite(x) && (!squares || x >= 0);
+  });
   check(usable, [&] {
     return fmt::format("{}: holds a value that is {}", file.string(),
                        squares ? "negative or not finite" : "not finite");

@@ -1,7 +1,8 @@
 // Checkpoints: a training can be killed at any moment and goes on as if it had not been.
 //
 //   models/NAME/                    a Hugging Face model folder: config.json, model.safetensors,
-//                                   tokenizer.json, tokenizer_config.json; always a whole model, the newest that was saved
+//                                   tokenizer.json, tokenizer_config.json; always a whole model,
+//                                   the newest that was saved
 //   models/NAME/log.jsonl           a line for each step that was logged
 //   models/NAME/checkpoints/step-000500/
 //                                   the same four files, and what is needed to go on:
