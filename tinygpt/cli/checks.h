@@ -16,7 +16,8 @@ namespace tinygpt::cli {
 void check_memory(const Memory& memory, std::int64_t bytes, const std::string& what,
                   const std::string& advice);
 
-// Refuses a tokenizer with more tokens than the model has. (Fewer are usual: embeddings are padded.)
+// Refuses a tokenizer with more tokens than the model has. (Fewer are usual: embeddings are
+// padded.)
 void check_belongs(const Tokenizer& tokenizer, const GptConfig& config, const std::string& model);
 
 // What `tinygpt train --dtype bf16` takes of a device: beside the model in bf16 there is one in

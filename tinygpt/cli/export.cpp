@@ -93,9 +93,8 @@ void run_export(const ExportArguments& a) {
 // A folder that others wrote: shards, bfloat16 and the two files of an old tokenizer become one
 // file of floats and one tokenizer.json.
 void import_folder(const fs::path& from, const fs::path& out) {
-  check(!fs::exists(out) || !fs::equivalent(from, out), [&] {
-    return fmt::format("--out {}: is the folder itself; give another", out.string());
-  });
+  check(!fs::exists(out) || !fs::equivalent(from, out),
+        [&] { return fmt::format("--out {}: is the folder itself; give another", out.string()); });
   const GptConfig config = read_model_config(from);
   check_has_weights(from);
   const Tokenizer tokenizer = load_folder_tokenizer(from);
@@ -145,8 +144,8 @@ void add_export_command(CLI::App& app) {
 }
 
 void add_import_command(CLI::App& app) {
-  CLI::App* command =
-      app.add_subcommand("import", "Make a model's folder of a GGUF file, or of one that others wrote");
+  CLI::App* command = app.add_subcommand(
+      "import", "Make a model's folder of a GGUF file, or of one that others wrote");
   const auto a = std::make_shared<ImportArguments>();
   command
       ->add_option("model", a->file,
