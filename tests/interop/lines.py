@@ -78,14 +78,17 @@ def multilingual_lines(count, seed=1):
     return [line(source) for _ in range(count)]
 
 
+def likelier_first(source, words):
+    """Each twice as likely as the next: what is likeliest is no matter of rounding."""
+    return source.choices(words, [2.0 ** -i for i in range(len(words))])[0]
+
+
 def story(source):
-    """Sentences with something to learn, of which some words are likelier than others."""
-    who = source.choices(["the cat", "the old dog", "a fox", "Mara", "der B\u00e4r", "\u043a\u043e\u0442", "\u732b"],
-                         [9, 7, 5, 4, 3, 2, 1])[0]
-    does = source.choices(["saw", "followed", "didn't like", "waited for", "found"], [9, 6, 4, 3, 2])[0]
-    what = source.choices(["the moon", "a red boat", "3 stones", "the quiet sea", "nobody"], [9, 6, 4, 3, 2])[0]
-    ends = source.choices(["slept", "ran home", "sang"], [5, 3, 2])[0]
-    return "%s %s %s, and then it %s. " % (who, does, what, ends)
+    """A sentence of which something can be learned."""
+    who = likelier_first(source, ["the cat", "the old dog", "a fox", "Mara", "der B\u00e4r", "\u043a\u043e\u0442", "\u732b"])
+    does = likelier_first(source, ["saw", "followed", "didn't like", "waited for", "found"])
+    what = likelier_first(source, ["the moon", "a red boat", "3 stones", "the quiet sea", "nobody"])
+    return "%s %s %s, and then it %s. " % (who, does, what, likelier_first(source, ["slept", "ran home", "sang"]))
 
 
 def stories(count, seed=2):
