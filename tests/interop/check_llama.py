@@ -2,12 +2,12 @@
 
 In F32 its greedy continuations of five prompts are ours, token by token. In the quantized formats the weights are the
 same to the bit (check_gguf.py), and the distributions of the next token are compared. They differ because llama.cpp
-multiplies quantized weights with activations that it rounds to 8 bits, 32 values a block, and our float path does not.
-Rounded in steps of 1/127 of the largest value in its block, which is some 2.5 times their deviation, a value is off by
-2.5 / 127 / sqrt(12) = 0.6% of the deviation, and so is a product. Nine products lie behind one another in two layers
-and the head: sqrt(9) * 0.6% = 1.7% of the deviation of the logits, which is about 4 here, so that a logit is off by
-0.07 and a probability p by p (1 - p) 0.07, in a hundred places now and then by twice that: 0.04. In F32 only the order
-of sums differs, and GPT-2's GELU, which comes from a table in half precision. LIMITS holds this, and README.md what was
+multiplies quantized weights with activations that it rounds to 8 bits, 32 values a block, and our float path does
+not. Rounded in steps of 1/127 of the largest value in its block, which is some 2.5 times their deviation, a value is
+off by 2.5 / 127 / sqrt(12) = 0.6% of the deviation, and so is a product. Nine products lie behind one another in two
+layers and the head: sqrt(9) * 0.6% = 1.7%. The likeliest token's logit lies about 10 above the mean of all
+(measured), so that it is off by 0.17, and a probability p by p (1 - p) 0.17, at most 0.043. In F32 only the order of
+sums differs, and GPT-2's GELU, which comes from a table in half precision. LIMITS holds this, and README.md what was
 measured.
 """
 import pathlib
@@ -25,7 +25,7 @@ PROMPTS = ["the cat ", "a fox followed", "Mara waited for the quiet", "der B\u00
 COUNT = 48
 KINDS = ("f32", "q8_0", "q4_0")
 # The largest difference of any token's probability, and the mean divergence (Kullback-Leibler, nats) over all places.
-LIMITS = {"f32": (1e-3, 1e-5), "q8_0": (0.04, 2e-4), "q4_0": (0.04, 2e-4)}
+LIMITS = {"f32": (1e-3, 1e-5), "q8_0": (0.045, 2e-4), "q4_0": (0.045, 2e-4)}
 
 
 def ask_llama(folder, request):
