@@ -33,8 +33,8 @@ inline void add(std::vector<FuzzFile>& files, char letter, const std::filesystem
   files.push_back({letter, path, read_file(path)});
 }
 
-// work(path) with the input's file in the place of the good one at this path. An input that names no file does
-// nothing.
+// work(path) with the input's file in the place of the good one at this path. An input that names
+// no file does nothing.
 template <class Work>
 void with_replaced(const std::vector<FuzzFile>& files, const std::uint8_t* data, std::size_t size,
                    Work&& work) {

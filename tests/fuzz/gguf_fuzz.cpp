@@ -48,7 +48,8 @@ void load_model(const GgufFile& g) {
   Gpt<float> model = make_gpt(config, ref::ops(), host_memory(), Purpose::inference, 1, 1);
   load_gguf(model, g);
   const float* values = model.params();
-  require(std::all_of(values, values + model.layout.total, [](float x) { return std::isfinite(x); }));
+  require(
+      std::all_of(values, values + model.layout.total, [](float x) { return std::isfinite(x); }));
 }
 
 template <class Work>

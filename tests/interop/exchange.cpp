@@ -44,9 +44,8 @@ Gpt<float> load_model(const fs::path& path, int longest) {
   const bool is_file = path.extension() == ".gguf";
   const GgufFile file = is_file ? open_gguf(path) : GgufFile{};
   const GptConfig config = is_file ? read_gguf_config(file) : read_model_config(path);
-  Gpt<float> model =
-      make_gpt(config, cpu::ops(), host_memory(), Purpose::inference, 1,
-               std::min(longest, config.context_length));
+  Gpt<float> model = make_gpt(config, cpu::ops(), host_memory(), Purpose::inference, 1,
+                              std::min(longest, config.context_length));
   if (is_file) load_gguf(model, file);
   else load_parameters(model, path);
   return model;

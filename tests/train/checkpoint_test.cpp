@@ -133,9 +133,8 @@ TEST_CASE("the folder is the newest checkpoint's model, and the two newest are k
     }
   }
   CHECK(names_in(out / "checkpoints") == std::set<std::string>{"step-000003", "step-000004"});
-  CHECK(names_in(out) ==
-        std::set<std::string>{"checkpoints", "config.json", "model.safetensors", "tokenizer.json",
-                              "tokenizer_config.json"});
+  CHECK(names_in(out) == std::set<std::string>{"checkpoints", "config.json", "model.safetensors",
+                                               "tokenizer.json", "tokenizer_config.json"});
   Gpt<float> loaded = small_model(read_model_config(out), small_settings(), 99);
   load_parameters(loaded, out);
   CHECK(same_bits(parameters_of(loaded), parameters_of(model)));

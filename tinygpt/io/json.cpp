@@ -33,7 +33,7 @@ template <class T>
 void read_whole(const json& object, const char* field, T& value) {
   const json& found = member(object, field);
   // Not by comparing JSON values: the library compares signed and unsigned ones as C++ does.
-  const bool fits = found.is_number_unsigned() ? std::in_range<T>(found.get<std::uint64_t>())
+  const bool fits = found.is_number_unsigned()  ? std::in_range<T>(found.get<std::uint64_t>())
                     : found.is_number_integer() ? std::in_range<T>(found.get<std::int64_t>())
                                                 : false;
   if (!fits) refuse(field, found, "no whole number in range");
@@ -43,8 +43,8 @@ void read_whole(const json& object, const char* field, T& value) {
 template <class T>
 void read_real(const json& object, const char* field, T& value) {
   const json& found = member(object, field);
-  const bool fits = found.is_number() && std::abs(found.get<double>()) <=
-                                             double{std::numeric_limits<T>::max()};
+  const bool fits =
+      found.is_number() && std::abs(found.get<double>()) <= double{std::numeric_limits<T>::max()};
   if (!fits) refuse(field, found, "no number in range");
   value = static_cast<T>(found.get<double>());
 }
