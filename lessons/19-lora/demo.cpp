@@ -51,7 +51,8 @@ void worked(const std::vector<Option>&) {
                     kRank, kScale);
   std::vector<float> added = out;
   for (std::size_t o = 0; o < added.size(); ++o) added[o] -= frozen[o];
-  print_row("\nx W^T", frozen);
+  fmt::print("\n");
+  print_row("x W^T", frozen);
   print_row("x A^T", ax);
   print_row("2 (x A^T) B^T", added);
   print_row("out", out);
@@ -64,7 +65,8 @@ void worked(const std::vector<Option>&) {
   std::vector<float> dx(C), da(kRank * C), db(OC * kRank);
   ref::lora_backward(dx.data(), da.data(), db.data(), dout.data(), ax.data(), kX.data(), kA.data(),
                      kB.data(), scratch.data(), 1, C, OC, OC, kRank, kScale);
-  print_row("\ndout", dout);
+  fmt::print("\n");
+  print_row("dout", dout);
   print_row("dB", db);
   print_row("dax", scratch);
   print_row("dA", da);
@@ -79,5 +81,6 @@ int main(int argc, char** argv) {
                    {"rank", "loss and bytes of adapters of several ranks", compare_ranks},
                    {"start", "how an adapter must start, and how not", compare_starts},
                    {"frozen", "the base's weights before and after, and the memory", prove_frozen},
-                   {"merge", "merged, merged twice, taken out again", merge_and_unmerge}});
+                   {"merge", "merged, merged twice, taken out again", merge_and_unmerge},
+                   {"write", "a text with the adapter, and one without", write_texts}});
 }

@@ -41,7 +41,7 @@ def outer_figure(folder):
     d.matrix(60, 60, [[b] for b in B], 44, 32, "B", fills=[["warm"]] * 3, form="%g")
     d.text(122, 113, "x", 15, "dim", "middle")
     d.matrix(146, 92, [list(A)], 44, 32, "A", fills=[["warm"] * 4], form="%g")
-    d.text(340, 113, "x 2  =", 15, "dim", "middle")
+    d.text(362, 113, "x 2  =", 15, "dim", "middle")
     rows = [[SCALE * a * b + 0.0 for a in A] for b in B]
     fills = [["green" if value else None for value in row] for row in rows]
     d.matrix(400, 60, rows, 54, 32, "what is added to W", fills=fills, form="%g")
@@ -56,9 +56,9 @@ def thin_figure(folder):
     d.text(40 + side / 2, 46 + side / 2 + 5, "W", 18, "ink", "middle", bold=True)
     d.text(40, 34, "768 x 768", 13, "dim")
     d.text(40, 216, "589,824 numbers", 13, "ink")
-    d.rect(290, 46, 3, side, "accent", None, 0)
+    d.rect(290, 46, 1.6, side, "accent", None, 0)
     d.text(286, 34, "B", 14, "accent", bold=True)
-    d.rect(320, 46, side, 3, "accent", None, 0)
+    d.rect(320, 46, side, 1.6, "accent", None, 0)
     d.text(320, 34, "A", 14, "accent", bold=True)
     d.text(286, 216, "12,288 numbers", 13, "accent")
     d.text(324, 84, "rank 8: as wide, and as high,", 13, "dim")
@@ -68,15 +68,15 @@ def thin_figure(folder):
 
 
 def parts_figure(folder):
-    d = Drawing(660, 210, "The fused matrix of q, k and v has an adapter for each range of rows; each adds to its columns "
-                          "of out")
+    d = Drawing(660, 210, "The fused matrix of q, k and v has an adapter for each range of rows; each adds to its "
+                          "columns of out")
     names = (("q", 72, "fill"), ("k", 36, "warm"), ("v", 36, "green"))
     y = 34
     d.text(30, 22, "the fused weight's rows", 13, "ink", bold=True)
     for name, high, fill in names:
         d.box(30, y, 150, high, name, fill, size=15, mono=True)
         y += high
-    d.text(250, 22, "adapters, as PEFT names them", 13, "ink", bold=True)
+    d.text(250, 22, "its adapters", 13, "ink", bold=True)
     for (name, high, fill), top in zip(names, (44, 106, 142)):
         d.box(250, top, 130, 30, name + "_proj", fill, size=13, mono=True)
         d.arrow(250, top + 15, 184, top + 15, "dim")
@@ -91,19 +91,20 @@ def parts_figure(folder):
     d.text((440 + x) / 2, 118, "stride", 13, "second", "middle", mono=True)
     d.line(440 + 108 * 1.3, 140, x, 140, "third", 1.6)
     d.text((440 + 108 * 1.3 + x) / 2, 160, "OC of v", 13, "third", "middle")
-    d.text(440, 200, "v's adapter begins at its own column", 12, "dim")
+    d.text(x, 200, "each adapter adds to its own columns", 12, "dim", "end")
     d.save(folder, "parts")
 
 
 def backward_figure(folder):
-    d = Drawing(660, 220, "The gradient passes through the frozen weight to x but leaves nothing there; A and B get theirs")
+    d = Drawing(660, 220, "The gradient passes through the frozen weight to x but leaves nothing there; A and B "
+                          "get theirs")
     d.text(606, 104, "dout", 14, "second", bold=True, mono=True)
     d.line(600, 99, 566, 99, "second", 1.8)
     d.circle(566, 99, 3, "second")
     d.line(566, 99, 566, 56, "second", 1.8)
     d.arrow(566, 56, 430, 56, "second", 1.8)
     d.box(230, 28, 200, 56, "W, frozen\nno dW, no moments", "soft", size=13)
-    d.arrow(230, 56, 100, 56, "second", 1.8)
+    d.line(230, 56, 100, 56, "second", 1.8)
     d.line(566, 99, 566, 152, "second", 1.8)
     d.arrow(566, 152, 500, 152, "second", 1.8)
     d.box(414, 126, 86, 52, "B", "warm", size=16)
@@ -112,7 +113,7 @@ def backward_figure(folder):
     d.box(230, 126, 86, 52, "A", "warm", size=16)
     d.line(230, 152, 100, 152, "second", 1.8)
     d.arrow(100, 152, 100, 112, "second", 1.8)
-    d.line(100, 56, 100, 86, "second", 1.8)
+    d.arrow(100, 56, 100, 86, "second", 1.8)
     d.circle(100, 99, 12, "second")
     d.text(100, 104, "+", 16, "page", "middle", bold=True)
     d.arrow(88, 99, 54, 99, "second", 1.8)
@@ -125,8 +126,8 @@ def backward_figure(folder):
 
 
 def fused_figure(folder):
-    d = Drawing(660, 218, "A block's tile of out: first along C through x and W, then along the rank through x A^T and B, "
-                          "then one store")
+    d = Drawing(660, 218, "A block's tile of out: first along C through x and W, then along the rank through x A^T "
+                          "and B, then one store")
     d.text(30, 22, "a block's rows", 13, "ink", bold=True)
     for i in range(5):
         d.box(30 + 44 * i, 34, 40, 40, "x" if i == 2 else "", "fill", size=14, mono=True)

@@ -65,5 +65,6 @@ void compare_ranks(const std::vector<Option>& options);
 void compare_starts(const std::vector<Option>& options);
 void prove_frozen(const std::vector<Option>& options);
 void merge_and_unmerge(const std::vector<Option>& options);
+void write_texts(const std::vector<Option>& options);
 
 }  // namespace tinygpt::lessons

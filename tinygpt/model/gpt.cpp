@@ -53,7 +53,8 @@ void check_ops(const GptConfig& c, const Ops<Real>& ops) {
     const bool only_gpt2 = group == "layernorm" || group == "gelu" || group == "positions";
     const bool only_llama = group == "rmsnorm" || group == "swiglu" || group == "rope";
     const bool never = group == "fused" || group == "softmax" || group == "adamw" ||
-                       group == "lora" || group == "gradient_norm" || (group == "dropout" && c.dropout == 0);
+                       group == "lora" || group == "gradient_norm" ||
+                       (group == "dropout" && c.dropout == 0);
     if (never || (only_gpt2 && !gpt2) || (only_llama && gpt2)) return;
     check(ops.*entry != nullptr, [&] {
       return fmt::format(
