@@ -157,8 +157,8 @@ def write(arguments, plain, rows, outliers, about):
         words += ["", "## With a few large channels", "",
                   "The same model, written so that %d channels behind each norm are %d times as large, and the columns"
                   % OUTLIERS,
-                  "that read them as much smaller: it computes the same, up to rounding. Large language models have such"
-                  " channels", "by themselves (Dettmers et al., LLM.int8()); a model of this size has none.", ""]
+                  "that read them as much smaller: it computes the same, up to rounding. Large language models have",
+                  "such channels by themselves (Dettmers et al., LLM.int8()); a model of this size has none.", ""]
         words += list(table(plain, outliers))
     with open(os.path.join(folder, "quantization.md"), "w", encoding="utf-8") as file:
         file.write("\n".join(words) + "\n")
@@ -215,7 +215,8 @@ def main():
             for name, group, options in METHODS:
                 if arguments.only not in ("", what or "plain") or (what and group == 0):
                     continue
-                result = remembered(arguments, [what, group, options], lambda: measure(arguments, model, group, options))
+                result = remembered(arguments, [what, group, options],
+                                    lambda: measure(arguments, model, group, options))
                 rows.append((name, group, result))
                 print("%-8s %-18s %-4s perplexity %.5f divergence %.6f" % (
                     what, name, group_text(group), result["perplexity"], result["divergence"]), flush=True)

@@ -117,8 +117,8 @@ def scale_figure(folder):
 
 
 def warp_figure(folder):
-    d = Drawing(690, 202, "A warp quantizes a block: each lane has a value, the largest goes to all, lanes i and i + 16 "
-                "make a byte")
+    d = Drawing(690, 202, "A warp quantizes a block: each lane has a value, the largest goes to all, and lanes i and "
+                "i + 16 make a byte")
     d.text(14, 34, "32 lanes", 13, "ink", bold=True)
     for i in range(32):
         d.rect(96 + 18 * i, 18, 18, 24, "fill" if i < 16 else "green", radius=0)
