@@ -41,9 +41,9 @@ using DequantizeQ8_0 = void(float* out, const BlockQ8_0* x, std::int64_t n);
 using DequantizeQ4_0 = void(float* out, const BlockQ4_0* x, std::int64_t n);
 
 // The rest rounds with the inputs of a layer in mind. Rounding changes a row w of its weight by e,
-// and so the layer's output for an input x by e x. Over the inputs of a calibration text the squares
-// of that sum to e H e^T, H = sum_n x_n^T x_n: all that has to be known of the inputs. H is called
-// the Hessian, since 2 H holds the second derivatives of that sum.
+// and so the layer's output for an input x by e x. Over the inputs of a calibration text the
+// squares of that sum to e H e^T, H = sum_n x_n^T x_n: all that has to be known of the inputs. H is
+// called the Hessian, since 2 H holds the second derivatives of that sum.
 
 // GPTQ: columns are rounded one after another, and the weights of the columns to come make up for
 // each one's error. Frantar et al.: "GPTQ" (2022), section 3.
@@ -71,8 +71,17 @@ using RoundRows = std::function<void(float* weight, int rows, int cols)>;
 using AwqScales = double(float* scales, const float* weight, const float* activation,
                          const double* hessian, const RoundRows& round, int rows, int cols);
 
-// A linear layer's weight in blocks. Implementations read it in an order of their own (tiles of rows
-// for vector instructions, say), so it is packed once, when a model is loaded.
+// One row of activations times a weight matrix, blocks times blocks: out [rows] written, weight
+// [rows, cols / 32], x [cols / 32].
+//
+// out[o] = sum_b dw[o, b] * dx[b] * sum_i qw[o, b, i] * qx[b, i]
+using MatvecQ8_0 = void(float* out, const BlockQ8_0* weight, const BlockQ8_0* x, int rows,
+                        int cols);
+using MatvecQ4_0 = void(float* out, const BlockQ4_0* weight, const BlockQ8_0* x, int rows,
+                        int cols);
+
+// A linear layer's weight in blocks. Implementations read it in an order of their own (tiles of
+// rows for vector instructions, say), so it is packed once, when a model is loaded.
 enum class QuantType { q8_0, q4_0 };
 
 struct QuantizedMatrix {
@@ -89,8 +98,10 @@ using QuantizedPack = void(void* packed, const void* blocks, QuantType type, int
 
 // out[n, o] = (bias ? bias[o] : 0) + sum_b dw[o, b] * dx[n, b] * sum_i qw[o, b, i] * qx[n, b, i]
 //
-// The activations are quantized first, 32 at a time with a scale of their own, to eight bits, so
-// that the inner sum is one of integers. That is what ggml does for both types.
+// The activations are quantized first, to Q8_0: 32 at a time with a scale of their own, so that the
+// inner sum is one of integers. That is what ggml does for both types. qx is x / d to the nearest,
+// ties to even. A block with NaN, or so large that half precision has no scale for it, makes its
+// row's results NaN.
 //
 // out     [N, weight.rows]  written
 // x       [N, weight.cols]
