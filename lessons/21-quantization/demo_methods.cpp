@@ -87,7 +87,7 @@ void compare_methods(const std::vector<Option>& options) {
   const std::string out = as_text(options, "out");
   write_scatter(out, "Bytes, and how far predictions move", points,
                 {.x = "kilobytes of parameters", .y = "divergence, nats per token", .log_y = true});
-  fmt::print("perplexity per character of held-out text\nwrote {}\n", out);
+  fmt::print("perplexity per character of held-out text\n");
 }
 
 }  // namespace tinygpt::lessons

@@ -23,7 +23,7 @@ def grid_figure(folder):
         d.circle(at(value), y, 5, "accent")
         d.text(at(value), y - 14, "%s %.2f" % (name, value), 12, "ink", "middle")
     y = 156
-    d.text(left, 112, "the sixteen steps of Q4_0, 0.2 apart", 14, "second", bold=True)
+    d.text(left, 226, "the sixteen steps of Q4_0, 0.2 apart, and their codes", 14, "second", bold=True)
     d.line(left, y, left + width, y, "line", 1.6)
     for code in range(16):
         value = 0.2 * (code - 8)
@@ -39,7 +39,7 @@ def grid_figure(folder):
 
 
 def block_figure(folder):
-    d = Drawing(690, 208, "Q8_0 keeps 32 values in 34 bytes, Q4_0 in 18; in Q4_0 byte i holds values i and i + 16")
+    d = Drawing(690, 216, "Q8_0 keeps 32 values in 34 bytes, Q4_0 in 18; in Q4_0 byte i holds values i and i + 16")
     for row, (name, count, words) in enumerate((("Q8_0", 32, "34 bytes for 32 weights: 8.5 bits a weight"),
                                                 ("Q4_0", 16, "18 bytes for 32 weights: 4.5 bits a weight"))):
         y = 34 + 76 * row
@@ -49,7 +49,7 @@ def block_figure(folder):
         for i in range(count):
             d.rect(104 + 17.6 * i, y, 17.6, 30, "fill", radius=0)
         d.text(104, y - 8, words, 12, "dim")
-    d.text(14, 202, "one byte", 13, "ink")
+    d.text(14, 198, "one byte", 13, "ink")
     d.box(104, 180, 96, 26, "value i + 16", "fill", size=12)
     d.box(200, 180, 96, 26, "value i", "green", size=12)
     d.text(310, 197, "high half, then low half; d is in half precision", 12, "dim")
@@ -111,7 +111,6 @@ def scale_figure(folder):
     d.text(20, 140, "0.4: output 2.40, off by 0.42", 14, "second", mono=True)
     d.text(360, 116, "rounded to steps of 0.2:", 13, "dim")
     d.text(360, 140, "0.6: output 1.80, off by 0.18", 14, "third", mono=True)
-    d.arrow(392, 176, 392, 90, "dim", 1.4)
     d.text(20, 190, "the halving of x goes into the norm before the layer: its weight is divided by s", 13, "ink")
     d.save(folder, "scale")
 
@@ -144,17 +143,19 @@ def measured_figure(folder):
     root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(sys.argv[0]))))
     with open(os.path.join(root, "bench", "results", "quantization.tsv"), encoding="utf-8") as file:
         rows = list(csv.DictReader(file, delimiter="\t"))
-    names = {"round to nearest": "nearest", "AWQ": "AWQ", "GPTQ": "GPTQ", "8 bits (Q8_0)": "Q8_0"}
+    names = {"8 bits (Q8_0)": ("Q8_0", "dim"), "round to nearest": ("nearest", "second"), "AWQ": ("AWQ", "fourth"),
+             "GPTQ": ("GPTQ", "third")}
     bars, colours = [], {}
-    for row in rows:
-        if row["method"] not in names:
-            continue
-        name = names[row["method"]]
-        words = name if name == "Q8_0" else "%s, %s" % (name, row["group"])
-        bars.append((words, 1000 * float(row["divergence"])))
-        colours[words] = {"nearest": "second", "AWQ": "fourth", "GPTQ": "third", "Q8_0": "accent"}[name]
-    bar_chart(folder, "measured", "Divergence of a model of 11 million parameters from its float twin, by method", bars,
-              "divergence from the float model, thousandths of a nat per token", 660, colours, "%.3f")
+    for model, words in (("plain", "as trained"), ("outliers", "large channels")):
+        for row in rows:
+            if row["model"] == model and row["method"] in names and row["group"] == "32":
+                name, colour = names[row["method"]]
+                label = "%s: %s" % (words, name)
+                bars.append((label, 1000 * float(row["divergence"])))
+                colours[label] = colour
+    bar_chart(folder, "measured", "Divergence of a model of 11 million parameters from its float twin, by method, for "
+              "32 weights a scale", bars, "divergence from the float model, thousandths of a nat per token", 660, colours,
+              "%.3f")
 
 
 def main():
