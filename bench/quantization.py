@@ -166,13 +166,14 @@ def write(arguments, plain, rows, outliers, about):
 
 def about_text(arguments, info, plain):
     parameters = "{:,}".format(info["parameters"]["total"])
-    corpus = os.path.basename(os.path.normpath(arguments.data))
+    with open(os.path.join(arguments.data, "corpus.json"), encoding="utf-8") as file:
+        corpus = json.load(file)["name"]
     return [
         "# Quantization, measured",
         "",
-        "Written by `bench/quantization.py`. One model of %s parameters (%s, %d layers, width %d), trained on %s%s."
-        % (parameters, info["config"]["family"], info["config"]["layers"], info["config"]["width"], corpus,
-           "; " + arguments.note if arguments.note else ""),
+        "Written by `bench/quantization.py`. One model of %s parameters (%s, %d layers, width %d), trained on %s."
+        % (parameters, info["config"]["family"], info["config"]["layers"], info["config"]["width"], corpus),
+        "%s." % arguments.note if arguments.note else "",
         "Held-out text: %d tokens in windows of %d; calibration: %d windows of the training text."
         % (plain["tokens"], arguments.context, arguments.sequences),
         "Processor: %s. The token embedding, which is the head as well, is in Q8_0 in every row but the first; norms,"
