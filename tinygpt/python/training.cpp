@@ -52,8 +52,9 @@ nlohmann::json number_of(const std::string& name, const py::handle& value,
     const auto whole = py::reinterpret_steal<py::int_>(PyNumber_Index(value.ptr()));
     int overflow = 0;
     const std::int64_t number = PyLong_AsLongLongAndOverflow(whole.ptr(), &overflow);
-    check(overflow == 0 && fits(name, number),
-          [&] { return fmt::format("{}: {} is out of range", name, std::string(py::repr(whole))); });
+    check(overflow == 0 && fits(name, number), [&] {
+      return fmt::format("{}: {} is out of range", name, std::string(py::repr(whole)));
+    });
     return number;
   }
   if (now.is_number_float() && PyNumber_Check(value.ptr())) return value.cast<double>();
