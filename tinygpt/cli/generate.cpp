@@ -9,6 +9,7 @@
 #include <iterator>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "tinygpt/cli/checks.h"
 #include "tinygpt/cli/commands.h"
@@ -17,6 +18,7 @@
 #include "tinygpt/core/error.h"
 #include "tinygpt/core/file.h"
 #include "tinygpt/infer/generate.h"
+#include "tinygpt/infer/speculative.h"
 #include "tinygpt/text/tinytales.h"
 #include "tinygpt/text/unicode.h"
 
@@ -31,6 +33,8 @@ struct Arguments {
   bool raw = false;
   bool json = false;
   GenerateSettings settings;
+  std::string draft;
+  int draft_tokens = 4;
   EngineOptions engine;
   KernelChoice kernels;
 };
@@ -72,9 +76,27 @@ void write_json(const std::string& prompt, const std::string& text, std::size_t 
   write(line.dump() + "\n");
 }
 
+// The model, and the one that drafts for it, if there is one.
+struct Writers {
+  const Tokenizer& tokenizer;
+  Engine<float>& engine;
+  Engine<float>* draft = nullptr;
+};
+
+std::vector<int> continue_prompt(const Writers& w, const Arguments& a, std::span<const int> tokens,
+                                 const OnToken& on_token, Timing* timing) {
+  const int sequence = add_sequence(w.engine);
+  if (w.draft == nullptr) {
+    return generate<float>(w.engine, sequence, tokens, a.settings, on_token, timing);
+  }
+  return generate_speculative<float>(w.engine, sequence, *w.draft, add_sequence(*w.draft), tokens,
+                                     a.settings, {.draft_tokens = a.draft_tokens}, on_token,
+                                     timing);
+}
+
 // Writes one text as it comes.
-Timing write_sample(Engine<float>& engine, const Tokenizer& tokenizer, const Arguments& a,
-                    const std::string& prompt, std::span<const int> tokens) {
+Timing write_sample(const Writers& w, const Arguments& a, const std::string& prompt,
+                    std::span<const int> tokens) {
   StreamDecoder decoder;
   std::string text;
   const auto emit = [&](const std::string& part) {
@@ -83,11 +105,10 @@ Timing write_sample(Engine<float>& engine, const Tokenizer& tokenizer, const Arg
   };
   if (!a.json) write_text(prompt);
   Timing timing;
-  const int sequence = add_sequence(engine);
-  const std::vector<int> written = generate<float>(
-      engine, sequence, tokens, a.settings,
+  const std::vector<int> written = continue_prompt(
+      w, a, tokens,
       [&](int token) {
-        emit(stream_token(decoder, tokenizer, token));
+        emit(stream_token(decoder, w.tokenizer, token));
         return !was_interrupted();
       },
       &timing);
@@ -125,6 +146,30 @@ Timing write_samples(Engine<float>& engine, const Tokenizer& tokenizer, const Ar
   return timing;
 }
 
+// One text as it comes, or several together.
+Timing write_all(const Writers& w, const Arguments& a, const std::string& prompt,
+                 std::span<const int> tokens) {
+  if (a.samples == 1) return write_sample(w, a, prompt, tokens);
+  Timing timing;
+  for (int i = 0; i < a.samples && !was_interrupted(); i += kMostTogether) {
+    add(timing, write_samples(w.engine, w.tokenizer, a, prompt, tokens, i));
+  }
+  return timing;
+}
+
+ModelSource open_draft(const Arguments& a, const ModelSource& model, const Kernels& kernels) {
+  check(a.samples == 1, "--draft writes one text at a time: leave --samples out");
+  check(a.draft_tokens >= 1 && a.draft_tokens <= 64, [&] {
+    return fmt::format("--draft-tokens is {}: it must be between 1 and 64", a.draft_tokens);
+  });
+  ModelSource draft = open_model_source(a.draft, kernels);
+  check(
+      draft.tokenizer.vocabulary == model.tokenizer.vocabulary &&
+          draft.config.vocab_size == model.config.vocab_size,
+      [&] { return fmt::format("--draft {}: its tokenizer is not that of {}", a.draft, a.model); });
+  return draft;
+}
+
 void run(Arguments& a) {
   check(a.samples >= 1, "--samples: must be at least 1");
   check(a.settings.max_tokens >= 1, "--max-tokens: must be at least 1");
@@ -140,19 +185,29 @@ void run(Arguments& a) {
   settings.capacity =
       static_cast<int>(std::min<std::int64_t>(longest, source.config.context_length));
   settings.cache = cache_type(a.engine);
+  std::optional<ModelSource> draft_source;
+  if (!a.draft.empty()) {
+    draft_source = open_draft(a, source, kernels);
+    settings.capacity = std::min(settings.capacity, draft_source->config.context_length);
+    settings.logit_rows = a.draft_tokens + 1;
+    check_engine_memory(*draft_source, kernels, settings);
+  }
   check_engine_memory(source, kernels, settings);
   const InferenceModel model = load_inference_model(source, kernels);
-  Engine<float> engine = make_engine(model.weights, settings);
+  Engine<float> engine = make_engine(model.weights, settings), draft_engine;
+  InferenceModel draft;
+  Writers writers{source.tokenizer, engine};
+  if (draft_source) {
+    draft = load_inference_model(*draft_source, kernels);
+    settings.logit_rows = 0;
+    draft_engine = make_engine(draft.weights, settings);
+    writers.draft = &draft_engine;
+  }
   a.settings.context_end = context_end(a.engine);
   if (const SpecialToken* end = find_special(source.tokenizer, kEndOfText))
     a.settings.stop_token = end->id;
   catch_interrupts();
-  Timing timing;
-  if (a.samples == 1) timing = write_sample(engine, source.tokenizer, a, prompt, tokens);
-  for (int i = 0; a.samples > 1 && i < a.samples && !was_interrupted(); i += kMostTogether) {
-    add(timing, write_samples(engine, source.tokenizer, a, prompt, tokens, i));
-  }
-  print_timing(timing);
+  print_timing(write_all(writers, a, prompt, tokens));
   if (was_interrupted()) throw CLI::RuntimeError(130);
 }
 
@@ -167,23 +222,19 @@ void add_generate_command(CLI::App& app) {
   command
       ->add_option("--prompt-file", a->prompt_file, "The same from a file, or - for standard input")
       ->excludes("--prompt");
-  SamplingSettings& s = a->settings.sampling;
-  command
-      ->add_option("--temperature", s.temperature, "0: always the likeliest token; 1: as learned")
-      ->capture_default_str();
-  command->add_option("--top-k", s.top_k, "Draw from the k likeliest tokens only (0: all)")
-      ->capture_default_str();
-  command
-      ->add_option("--top-p", s.top_p, "Draw from the likeliest tokens that hold this probability")
-      ->capture_default_str();
+  add_sampling_options(*command, a->settings);
   command->add_option("--max-tokens", a->settings.max_tokens, "New tokens at most")
       ->capture_default_str();
-  add_seed_option(*command, a->settings.seed, "Equal seeds write equal texts");
   command->add_option("--samples", a->samples, "Texts to write together, with seeds from --seed on")
       ->capture_default_str();
   command->add_flag("--raw", a->raw, "Do not put the token that parts texts before the prompt");
   command->add_flag("--json", a->json, "One JSON object a text");
   add_engine_options(*command, a->engine);
+  command->add_option("--draft", a->draft,
+                      "A smaller model with the same tokenizer, which drafts tokens that the model "
+                      "then reads together: the same texts, faster where the draft is often right");
+  command->add_option("--draft-tokens", a->draft_tokens, "Tokens drafted at a time")
+      ->capture_default_str();
   add_kernel_options(*command, a->kernels);
   command->callback([a] { run(*a); });
 }

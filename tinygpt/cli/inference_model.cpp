@@ -51,6 +51,19 @@ InferenceModel load_inference_model(const ModelSource& source, const Kernels& ke
   return m;
 }
 
+void add_sampling_options(CLI::App& command, GenerateSettings& settings) {
+  SamplingSettings& s = settings.sampling;
+  command
+      .add_option("--temperature", s.temperature, "0: always the likeliest token; 1: as learned")
+      ->capture_default_str();
+  command.add_option("--top-k", s.top_k, "Draw from the k likeliest tokens only (0: all)")
+      ->capture_default_str();
+  command
+      .add_option("--top-p", s.top_p, "Draw from the likeliest tokens that hold this probability")
+      ->capture_default_str();
+  add_seed_option(command, settings.seed, "Equal seeds write equal texts");
+}
+
 void add_engine_options(CLI::App& command, EngineOptions& options) {
   command
       .add_option("--cache", options.cache,

@@ -33,6 +33,9 @@ struct InferenceModel {
 };
 InferenceModel load_inference_model(const ModelSource& source, const Kernels& kernels);
 
+// --temperature, --top-k, --top-p and --seed
+void add_sampling_options(CLI::App& command, GenerateSettings& settings);
+
 struct EngineOptions {
   std::string cache = "f32";
   std::string context_end = "slide";

@@ -44,6 +44,7 @@ int main(int argc, char** argv) {
   tinygpt::cli::add_tokenizer_command(app);
   tinygpt::cli::add_train_command(app);
   tinygpt::cli::add_generate_command(app);
+  tinygpt::cli::add_chat_command(app);
   tinygpt::cli::add_export_command(app);
   tinygpt::cli::add_import_command(app);
   tinygpt::cli::add_info_command(app);

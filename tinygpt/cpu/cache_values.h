@@ -10,6 +10,7 @@
 namespace tinygpt::cpu {
 
 typedef std::uint16_t HalfVec __attribute__((vector_size(kLanes * sizeof(std::uint16_t))));
+typedef std::int16_t ShortVec __attribute__((vector_size(kLanes * sizeof(std::int16_t))));
 typedef std::int8_t ByteVec __attribute__((vector_size(kLanes)));
 
 inline Vec load_values(const float* p) { return load(p); }
@@ -23,7 +24,9 @@ inline Vec load_values(const Bfloat16* p) {
 inline Vec load_values(const std::int8_t* p) {
   ByteVec bytes;
   std::memcpy(&bytes, p, sizeof(bytes));
-  return __builtin_convertvector(__builtin_convertvector(bytes, IntVec), Vec);
+  // By way of shorts: GCC 12 turns bytes into ints one by one.
+  const ShortVec shorts = __builtin_convertvector(bytes, ShortVec);
+  return __builtin_convertvector(__builtin_convertvector(shorts, IntVec), Vec);
 }
 
 // The first n values, 0 <= n <= kLanes, and zeros; nothing beyond p[n - 1] is touched.

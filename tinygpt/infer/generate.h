@@ -52,19 +52,32 @@ int next_token(Engine<Real>& engine, int row, const SamplingSettings& settings, 
 template <class Real>
 void make_room(Engine<Real>& engine, int sequence, int count, ContextEnd context_end);
 
+// The part of `prompt` that the sequence takes, room for it made: all of it, or its end where it is
+// longer than the capacity and may slide.
+template <class Real>
+std::span<const int> fit_prompt(Engine<Real>& engine, int sequence, std::span<const int> prompt,
+                                ContextEnd context_end);
+
 // What a text costs, in seconds and tokens: reading the prompt, which gives the first new token,
 // and each token after that.
 struct Timing {
   double prefill = 0, decode = 0;
   std::int64_t prompt_tokens = 0, later_tokens = 0;
   std::int64_t drafted = 0, accepted = 0;  // with a draft model
+  bool stopped = false;  // the model drew the stop token, after everything it had written was read
 };
+
+// How many tokens at the end of what generate has returned are not yet in the cache: one, or none
+// where the model has read it and ended the text.
+inline int unread_tokens(std::span<const int> written, const Timing& timing) {
+  return written.empty() || timing.stopped ? 0 : 1;
+}
 
 void add(Timing& to, const Timing& from);
 
 // Continues what the sequence has with `prompt` (at least one token) and then with new tokens, and
-// returns these. All but the last of them are in the cache then. A text that is at the end of its
-// context ends (ContextEnd::stop), or slides.
+// returns these. They are in the cache then, but for unread_tokens(). A text that is at the end of
+// its context ends (ContextEnd::stop), or slides.
 template <class Real>
 std::vector<int> generate(Engine<Real>& engine, int sequence, std::span<const int> prompt,
                           const GenerateSettings& settings, const OnToken& on_token = {},

@@ -25,21 +25,6 @@ void check_settings(const GenerateSettings& s) {
   check_sampling(s.sampling);
 }
 
-// The end of `prompt` that fits a sequence, and room for it.
-template <class Real>
-std::span<const int> fit_prompt(Engine<Real>& e, int sequence, std::span<const int> prompt,
-                                ContextEnd context_end) {
-  check(!prompt.empty(), "generate: the prompt is empty: give at least one token");
-  const auto capacity = static_cast<std::size_t>(e.settings.capacity);
-  if (prompt.size() > capacity && context_end == ContextEnd::slide) {
-    truncate(e, sequence, 0);
-    return prompt.last(capacity);
-  }
-  const auto count = static_cast<int>(std::min<std::size_t>(prompt.size(), capacity + 1));
-  make_room(e, sequence, count, context_end);
-  return prompt;
-}
-
 }  // namespace
 
 void add(Timing& to, const Timing& from) {
@@ -93,6 +78,20 @@ void make_room(Engine<Real>& e, int sequence, int count, ContextEnd context_end)
 }
 
 template <class Real>
+std::span<const int> fit_prompt(Engine<Real>& e, int sequence, std::span<const int> prompt,
+                                ContextEnd context_end) {
+  check(!prompt.empty(), "generate: the prompt is empty: give at least one token");
+  const auto capacity = static_cast<std::size_t>(e.settings.capacity);
+  if (prompt.size() > capacity && context_end == ContextEnd::slide) {
+    truncate(e, sequence, 0);
+    return prompt.last(capacity);
+  }
+  const auto count = static_cast<int>(std::min<std::size_t>(prompt.size(), capacity + 1));
+  make_room(e, sequence, count, context_end);
+  return prompt;
+}
+
+template <class Real>
 std::vector<int> generate(Engine<Real>& e, int sequence, std::span<const int> prompt,
                           const GenerateSettings& settings, const OnToken& on_token,
                           Timing* timing) {
@@ -115,7 +114,8 @@ std::vector<int> generate(Engine<Real>& e, int sequence, std::span<const int> pr
     const int token = next_token(e, 0, settings.sampling, random, shares);
     if (i == 0) t.prefill = seconds_since(start);
     else t.later_tokens += 1;
-    if (token == settings.stop_token) break;
+    t.stopped = token == settings.stop_token;
+    if (t.stopped) break;
     text.push_back(token);
     if (on_token && !on_token(token)) break;
     next = std::span<const int>(&text.back(), 1);
@@ -187,13 +187,14 @@ std::vector<std::vector<int>> generate_together(
   return written;
 }
 
-#define TINYGPT_INSTANTIATE(Real)                                                         \
-  template int next_token(Engine<Real>&, int, const SamplingSettings&, Random&, Shares&); \
-  template void make_room(Engine<Real>&, int, int, ContextEnd);                           \
-  template std::vector<int> generate(Engine<Real>&, int, std::span<const int>,            \
-                                     const GenerateSettings&, const OnToken&, Timing*);   \
-  template std::vector<std::vector<int>> generate_together(                               \
-      Engine<Real>&, std::span<const TextStart>, const GenerateSettings&,                 \
+#define TINYGPT_INSTANTIATE(Real)                                                                 \
+  template int next_token(Engine<Real>&, int, const SamplingSettings&, Random&, Shares&);         \
+  template std::span<const int> fit_prompt(Engine<Real>&, int, std::span<const int>, ContextEnd); \
+  template void make_room(Engine<Real>&, int, int, ContextEnd);                                   \
+  template std::vector<int> generate(Engine<Real>&, int, std::span<const int>,                    \
+                                     const GenerateSettings&, const OnToken&, Timing*);           \
+  template std::vector<std::vector<int>> generate_together(                                       \
+      Engine<Real>&, std::span<const TextStart>, const GenerateSettings&,                         \
       const std::function<bool(int, int)>&, Timing*);
 TINYGPT_INSTANTIATE(float)
 TINYGPT_INSTANTIATE(Bfloat16)

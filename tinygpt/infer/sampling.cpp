@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -20,7 +21,7 @@ using cpu::Vec;
 
 // Likelier first; of equals, the one that comes first.
 bool likelier(const Shares::Candidate& a, const Shares::Candidate& b) {
-  return a.logit > b.logit || (a.logit == b.logit && a.token < b.token);
+  return a.number > b.number || (a.number == b.number && a.token < b.token);
 }
 
 // The largest logit; checks them all.
@@ -74,7 +75,7 @@ double exponentials(std::vector<float>& weights, std::span<const float> logits, 
   return total;
 }
 
-// The `count` likeliest tokens, likeliest first. A heap of those found so far, the least likely on
+// The `count` likeliest tokens. A heap of those found so far, the least likely on
 // top: nearly all tokens are refused by one comparison.
 void select_likeliest(std::vector<Shares::Candidate>& best, std::span<const float> logits,
                       std::size_t count) {
@@ -84,28 +85,79 @@ void select_likeliest(std::vector<Shares::Candidate>& best, std::span<const floa
     if (best.size() < count) {
       best.push_back(c);
       std::push_heap(best.begin(), best.end(), likelier);
-    } else if (c.logit > best.front().logit) {
+    } else if (c.number > best.front().number) {
       std::pop_heap(best.begin(), best.end(), likelier);
       best.back() = c;
       std::push_heap(best.begin(), best.end(), likelier);
     }
   }
-  std::sort_heap(best.begin(), best.end(), likelier);
 }
 
-double weight_of(float logit, float largest, float temperature) {
-  return std::exp((static_cast<double>(logit) - largest) / temperature);
-}
-
-// How many of the candidates, likeliest first, hold the share p of `sum`; 0: all together do not.
-std::size_t crossing(const std::vector<Shares::Candidate>& candidates, float largest,
-                     float temperature, double p, double sum) {
-  double held = 0;
-  for (std::size_t i = 0; i < candidates.size(); ++i) {
-    held += weight_of(candidates[i].logit, largest, temperature);
-    if (held >= p * sum) return i + 1;
+// The sum of the weights that are at least `least`, vectors inside of a block.
+double sum_from(const std::vector<float>& weights, float least) {
+  const auto n = static_cast<std::int64_t>(weights.size());
+  double total = 0;
+  for (std::int64_t begin = 0; begin < n; begin += kBlock) {
+    const std::int64_t end = std::min(n, begin + kBlock);
+    Vec sum{};
+    for (std::int64_t i = begin; i < end; i += kLanes) {
+      const Vec w = i + kLanes <= end ? cpu::load(weights.data() + i)
+                                      : cpu::load_part(weights.data() + i, end - i);
+      sum += w >= least ? w : Vec{};
+    }
+    total += cpu::sum_lanes(sum);
   }
-  return 0;
+  return total;
+}
+
+// Keeps of the tokens with weights as few of the likeliest as hold p of the sum; of equals, those
+// that come first. Sorting would cost more than all the rest: instead the smallest weight that is
+// kept is found by bisection, bit by bit, since floats that are not negative are ordered as their
+// bits are.
+void cut_top_p(Shares& shares, double p) {
+  const std::vector<float>& w = shares.weights;
+  const double wanted = p * shares.sum;
+  std::uint32_t low = 0;                                    // keeping all from here on is enough
+  std::uint32_t high = std::bit_cast<std::uint32_t>(2.0f);  // and from here on is not
+  while (high - low > 1) {
+    const std::uint32_t middle = low + (high - low) / 2;
+    (sum_from(w, std::bit_cast<float>(middle)) >= wanted ? low : high) = middle;
+  }
+  const float least = std::bit_cast<float>(low);
+  double held = sum_from(w, std::bit_cast<float>(high));  // of those that are larger
+  const bool all = shares.tokens.empty();
+  std::vector<Shares::Candidate>& kept = shares.candidates;
+  kept.clear();
+  for (std::size_t i = 0; i < w.size(); ++i) {
+    const bool equal = w[i] == least && w[i] > 0 && held < wanted;
+    if (equal) held += w[i];
+    if (w[i] > least || equal) kept.push_back({w[i], all ? static_cast<int>(i) : shares.tokens[i]});
+  }
+  shares.tokens.clear();
+  shares.weights.clear();
+  shares.sum = 0;
+  for (const Shares::Candidate& c : kept) {
+    shares.tokens.push_back(c.token);
+    shares.weights.push_back(c.number);
+    shares.sum += c.number;
+  }
+}
+
+// The k likeliest tokens with their weights, in the order of their numbers.
+void keep_top_k(Shares& shares, std::span<const float> logits, int k, float largest,
+                float temperature) {
+  std::vector<Shares::Candidate>& best = shares.candidates;
+  select_likeliest(best, logits, static_cast<std::size_t>(k));
+  std::sort(best.begin(), best.end(),
+            [](const auto& a, const auto& b) { return a.token < b.token; });
+  shares.weights.clear();
+  shares.sum = 0;
+  for (const Shares::Candidate& c : best) {
+    const float w = std::exp((c.number - largest) / temperature);
+    shares.tokens.push_back(c.token);
+    shares.weights.push_back(w);
+    shares.sum += w;
+  }
 }
 
 }  // namespace
@@ -132,38 +184,12 @@ void make_shares(Shares& shares, std::span<const float> logits, const SamplingSe
     shares.sum = 1;
     return;
   }
-  auto& candidates = shares.candidates;
-  const bool cut_k = s.top_k > 0 && s.top_k < V;
-  if (cut_k) {
-    select_likeliest(candidates, logits, static_cast<std::size_t>(s.top_k));
+  if (s.top_k > 0 && s.top_k < V) {
+    keep_top_k(shares, logits, s.top_k, largest, s.temperature);
   } else {
     shares.sum = exponentials(shares.weights, logits, largest, s.temperature);
-    if (s.top_p == 1) return;
   }
-  if (s.top_p < 1) {
-    double sum = shares.sum;
-    if (cut_k) {
-      sum = 0;
-      for (const auto& c : candidates) sum += weight_of(c.logit, largest, s.temperature);
-    }
-    std::size_t kept = cut_k ? crossing(candidates, largest, s.temperature, s.top_p, sum) : 0;
-    for (std::int64_t count = 64; kept == 0 && !cut_k; count *= 8) {
-      select_likeliest(candidates, logits, static_cast<std::size_t>(std::min(count, V)));
-      kept = crossing(candidates, largest, s.temperature, s.top_p, sum);
-      if (count >= V && kept == 0) kept = candidates.size();
-    }
-    if (kept > 0) candidates.resize(kept);
-  }
-  std::sort(candidates.begin(), candidates.end(),
-            [](const auto& a, const auto& b) { return a.token < b.token; });
-  shares.sum = 0;
-  shares.weights.clear();
-  for (const auto& c : candidates) {
-    const auto w = static_cast<float>(weight_of(c.logit, largest, s.temperature));
-    shares.tokens.push_back(c.token);
-    shares.weights.push_back(w);
-    shares.sum += w;
-  }
+  if (s.top_p < 1) cut_top_p(shares, s.top_p);
 }
 
 int draw(const Shares& shares, double u) {

@@ -29,7 +29,7 @@ struct Shares {
   double sum = 0;
 
   struct Candidate {
-    float logit;
+    float number;  // a logit or a weight
     int token;
   };
   std::vector<Candidate> candidates;  // room to work in
