@@ -85,7 +85,8 @@ def likelier_first(source, words):
 
 def story(source):
     """A sentence of which something can be learned."""
-    who = likelier_first(source, ["the cat", "the old dog", "a fox", "Mara", "der B\u00e4r", "\u043a\u043e\u0442", "\u732b"])
+    who = likelier_first(source, ["the cat", "the old dog", "a fox", "Mara", "der B\u00e4r", "\u043a\u043e\u0442",
+                                  "\u732b"])
     does = likelier_first(source, ["saw", "followed", "didn't like", "waited for", "found"])
     what = likelier_first(source, ["the moon", "a red boat", "3 stones", "the quiet sea", "nobody"])
     return "%s %s %s, and then it %s. " % (who, does, what, likelier_first(source, ["slept", "ran home", "sang"]))
