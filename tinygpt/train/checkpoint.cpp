@@ -14,6 +14,7 @@
 #include "tinygpt/core/error.h"
 #include "tinygpt/core/file.h"
 #include "tinygpt/io/json.h"
+#include "tinygpt/model/adapter.h"
 #include "tinygpt/model/folder.h"
 
 namespace tinygpt {
@@ -26,20 +27,39 @@ constexpr std::string_view kPrefix = "step-";
 constexpr const char* kUnfinished = ".unfinished";
 constexpr const char* kRemoved = ".removed";
 
-// The optimizer's moments lie on the device; files are read and written by way of the host.
-void save_moments(const Gpt<float>& model, const DeviceBuffer& moments, const fs::path& file) {
-  Buffer<float> values(model.layout.total);
-  model.memory.copy_out(values.data(), moments.data(), values.span().size_bytes());
-  save_tensors(model.layout, model.config, values.data(), file);
+Product whole_model(Gpt<float>& model) {
+  Product product;
+  product.save = [&model](const fs::path& folder) { save_model(model, folder); };
+  product.load = [&model](const fs::path& folder) { load_parameters(model, folder); };
+  product.save_values = [&model](const float* values, const fs::path& file) {
+    save_tensors(model.layout, model.config, values, file);
+  };
+  product.load_values = [&model](float* values, const fs::path& file) {
+    load_tensors(model.layout, model.config, values, file);
+  };
+  return product;
 }
 
-// The optimizer's moments in one file, laid out like the parameters. Throws Error unless every one
-// is finite and, where they are means of squares, none is negative: the first step would make all
-// weights nonsense.
-Buffer<float> read_moments(const Gpt<float>& model, const fs::path& file, bool squares) {
-  Buffer<float> values(model.layout.total);
+Product completed(const Trainer& trainer, const Product& product) {
+  return product.save ? product : whole_model(*trainer.model);
+}
+
+// The optimizer's moments lie on the device; files are read and written by way of the host.
+void save_moments(const Trainer& trainer, const DeviceBuffer& moments, const Product& product,
+                  const fs::path& file) {
+  Buffer<float> values(moments.bytes() / std::int64_t{sizeof(float)});
+  trainer.model->memory.copy_out(values.data(), moments.data(), values.span().size_bytes());
+  product.save_values(values.data(), file);
+}
+
+// The moments of one file, as many as `like` has. Throws Error unless every one is finite and,
+// where they are means of squares, none is negative: the first step would make all weights
+// nonsense.
+Buffer<float> read_moments(const DeviceBuffer& like, const Product& product, const fs::path& file,
+                           bool squares) {
+  Buffer<float> values(like.bytes() / std::int64_t{sizeof(float)});
   std::fill_n(values.data(), values.size(), 0.0f);  // the padding between tensors stays zero
-  load_tensors(model.layout, model.config, values.data(), file);
+  product.load_values(values.data(), file);
   const bool usable = std::all_of(values.data(), values.data() + values.size(), [&](float x) {
     return std::isfinite(x) && (!squares || x >= 0);
   });
@@ -87,6 +107,8 @@ TrainOrigin read_origin(const json& state) {
   read_field(from, "kernels", origin.kernels);
   read_field(from, "threads", origin.threads);
   if (from.contains("device")) read_field(from, "device", origin.device);
+  if (from.contains("base")) read_field(from, "base", origin.base);
+  if (from.contains("base_sha256")) read_field(from, "base_sha256", origin.base_sha256);
   return origin;
 }
 
@@ -140,9 +162,10 @@ bool same_content(const fs::path& a, const fs::path& b) {
 
 // Weights that are not finite are worth nothing, and must not take the place of some that are.
 void check_finite(const Trainer& trainer) {
-  const Gpt<float>& model = *trainer.model;
-  std::vector<float> values(static_cast<std::size_t>(model.layout.total));
-  model.memory.copy_out(values.data(), model.params(), values.size() * sizeof(float));
+  // With `rounded`, what is trained is the master copy, in a model that has no gradients.
+  const Trained<float> trained = trained_part(*trainer.model);
+  std::vector<float> values(static_cast<std::size_t>(trained.total));
+  trainer.model->memory.copy_out(values.data(), trained.values, values.size() * sizeof(float));
   const bool finite =
       std::all_of(values.begin(), values.end(), [](float x) { return std::isfinite(x); });
   check(finite, [&] {
@@ -154,13 +177,12 @@ void check_finite(const Trainer& trainer) {
 }
 
 void write_checkpoint(const Trainer& trainer, const TrainOrigin& origin, const fs::path& folder,
-                      const std::string& tokenizer_json) {
-  const Gpt<float>& model = *trainer.model;
-  save_model(model, folder);
-  save_moments(model, trainer.m, folder / "optimizer-m.safetensors");
-  save_moments(model, trainer.v, folder / "optimizer-v.safetensors");
+                      const std::string& tokenizer_json, const Product& product) {
+  product.save(folder);
+  save_moments(trainer, trainer.m, product, folder / "optimizer-m.safetensors");
+  save_moments(trainer, trainer.v, product, folder / "optimizer-v.safetensors");
   write_file_atomically(folder / "tokenizer.json", tokenizer_json);
-  write_tokenizer_config(model.config, tokenizer_json, folder);
+  write_tokenizer_config(trainer.model->config, tokenizer_json, folder);
   json state = {{"step", trainer.step},
                 {"data_counter", trainer.data_random.counter},
                 {"elapsed_s", trainer.elapsed},
@@ -171,6 +193,10 @@ void write_checkpoint(const Trainer& trainer, const TrainOrigin& origin, const f
                   {"kernels", origin.kernels},
                   {"threads", origin.threads},
                   {"device", origin.device}}}};
+  if (!origin.base.empty()) {
+    state["origin"]["base"] = origin.base;
+    state["origin"]["base_sha256"] = origin.base_sha256;
+  }
   if (trainer.validation_loss) state["validation_loss"] = *trainer.validation_loss;
   write_file_atomically(folder / "training.json", state.dump(2) + "\n");
   sync_folder(folder);
@@ -179,7 +205,7 @@ void write_checkpoint(const Trainer& trainer, const TrainOrigin& origin, const f
 }  // namespace
 
 void save_checkpoint(const Trainer& trainer, const TrainOrigin& origin, const fs::path& folder,
-                     const std::string& tokenizer_json) {
+                     const std::string& tokenizer_json, const Product& product) {
   check_finite(trainer);
   const fs::path all = folder / "checkpoints";
   const fs::path final_name = all / fmt::format("{}{:06}", kPrefix, trainer.step);
@@ -188,7 +214,7 @@ void save_checkpoint(const Trainer& trainer, const TrainOrigin& origin, const fs
   fs::remove_all(unfinished);
   fs::create_directory(unfinished);
   try {
-    write_checkpoint(trainer, origin, unfinished, tokenizer_json);
+    write_checkpoint(trainer, origin, unfinished, tokenizer_json, completed(trainer, product));
   } catch (...) {
     std::error_code ignored;
     fs::remove_all(unfinished, ignored);  // it may have filled the disk
@@ -197,7 +223,7 @@ void save_checkpoint(const Trainer& trainer, const TrainOrigin& origin, const fs
   if (fs::exists(final_name)) remove_checkpoint(final_name);
   fs::rename(unfinished, final_name);
   sync_folder(all);
-  publish_checkpoint(final_name, folder);
+  publish_checkpoint(final_name, folder, product);
   const std::vector<fs::path> old = checkpoints(folder);
   for (std::size_t i = 0; i + 2 < old.size(); ++i) remove_checkpoint(old[i]);
 }
@@ -208,13 +234,14 @@ std::optional<fs::path> newest_checkpoint(const fs::path& folder) {
   return all.back();
 }
 
-void publish_checkpoint(const fs::path& checkpoint, const fs::path& folder) {
+void publish_checkpoint(const fs::path& checkpoint, const fs::path& folder,
+                        const Product& product) {
   // A model must not be found beside the config or tokenizer of another, not even for a moment.
-  const bool same_kind = same_content(folder / "config.json", checkpoint / "config.json") &&
+  const bool same_kind = same_content(folder / product.config, checkpoint / product.config) &&
                          same_content(folder / "tokenizer.json", checkpoint / "tokenizer.json");
-  if (!same_kind) fs::remove(folder / "model.safetensors");
-  for (const char* name :
-       {"config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors"}) {
+  if (!same_kind) fs::remove(folder / product.weights);
+  for (const std::string& name : {product.config, std::string("tokenizer.json"),
+                                  std::string("tokenizer_config.json"), product.weights}) {
     const fs::path from = checkpoint / name, to = folder / name;
     if (!fs::exists(from)) continue;  // older checkpoints have no tokenizer_config.json
     const fs::path link = folder / fmt::format(".{}.new", name);
@@ -239,15 +266,18 @@ CheckpointInfo read_checkpoint_info(const fs::path& checkpoint) {
   return {std::move(state.settings), std::move(state.origin), state.progress.step};
 }
 
-void load_checkpoint(Trainer& trainer, const fs::path& checkpoint) {
-  Gpt<float>& model = *trainer.model;
+void load_checkpoint(Trainer& trainer, const fs::path& checkpoint, const Product& product) {
+  const Memory& memory = trainer.model->memory;
+  const Product whole = completed(trainer, product);
   const Progress progress = read_state(checkpoint).progress;
   // Whatever can be refused is, before the trainer changes: it goes on whole or not at all.
-  const Buffer<float> m = read_moments(model, checkpoint / "optimizer-m.safetensors", false);
-  const Buffer<float> v = read_moments(model, checkpoint / "optimizer-v.safetensors", true);
-  load_parameters(model, checkpoint);
-  model.memory.copy_in(trainer.m.data(), m.data(), m.span().size_bytes());
-  model.memory.copy_in(trainer.v.data(), v.data(), v.span().size_bytes());
+  const Buffer<float> m =
+      read_moments(trainer.m, whole, checkpoint / "optimizer-m.safetensors", false);
+  const Buffer<float> v =
+      read_moments(trainer.v, whole, checkpoint / "optimizer-v.safetensors", true);
+  whole.load(checkpoint);
+  memory.copy_in(trainer.m.data(), m.data(), m.span().size_bytes());
+  memory.copy_in(trainer.v.data(), v.data(), v.span().size_bytes());
   trainer.rounded_is_current = false;
   trainer.data_random.counter = progress.data_counter;
   trainer.elapsed = progress.elapsed;

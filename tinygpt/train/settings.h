@@ -51,6 +51,9 @@ struct TrainOrigin {
   std::string kernels;  // --kernels
   int threads = 0;
   std::string device = "cpu";  // --device, never "auto"
+  // Of a fine-tuning: the model that it starts from, and the digest of its weights. Else empty.
+  std::string base = {};
+  std::string base_sha256 = {};
 };
 
 }  // namespace tinygpt

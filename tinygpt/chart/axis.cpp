@@ -1,4 +1,4 @@
-#include "lessons/support/axis.h"
+#include "tinygpt/chart/axis.h"
 
 #include <fmt/format.h>
 
@@ -7,7 +7,7 @@
 
 #include "tinygpt/core/error.h"
 
-namespace tinygpt::lessons {
+namespace tinygpt::chart {
 
 double Scale::operator()(double value) const {
   const double v = log ? std::log10(value) : value;
@@ -80,4 +80,4 @@ std::string tick_label(double value) {
   return fmt::format("{:.6g}", value);
 }
 
-}  // namespace tinygpt::lessons
+}  // namespace tinygpt::chart

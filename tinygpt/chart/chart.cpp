@@ -1,4 +1,4 @@
-#include "lessons/support/chart.h"
+#include "tinygpt/chart/chart.h"
 
 #include <fmt/format.h>
 
@@ -8,11 +8,11 @@
 #include <numbers>
 #include <utility>
 
-#include "lessons/support/axis.h"
-#include "lessons/support/picture.h"
+#include "tinygpt/chart/axis.h"
+#include "tinygpt/chart/picture.h"
 #include "tinygpt/core/error.h"
 
-namespace tinygpt::lessons {
+namespace tinygpt::chart {
 namespace {
 
 constexpr double kWidth = 680, kHeight = 400, kLeft = 70, kTop = 44, kBottom = 340;
@@ -152,7 +152,9 @@ std::vector<Series> as_series(const std::vector<LabelledPoint>& points) {
 void write_line_chart(const std::string& path, const std::string& title,
                       const std::vector<Series>& series, const Axes& axes) {
   double room = axes.reference_label.empty() ? 0 : text_width(axes.reference_label);
-  for (const Series& s : series) room = std::max(room, 1.08 * text_width(s.label));  // bold
+  for (const Series& s : series) {
+    if (!s.is_faint) room = std::max(room, 1.08 * text_width(s.label));  // bold
+  }
   const double right = kWidth - std::clamp(room + 16, 40.0, 0.4 * kWidth);
   std::vector<double> ys = coordinates(series, false);
   if (!axes.reference_label.empty()) ys.push_back(axes.reference);
@@ -166,17 +168,19 @@ void write_line_chart(const std::string& path, const std::string& title,
     labels.push_back({y(axes.reference) + 4, axes.reference_label, "dim"});
   }
   for (std::size_t i = 0; i < series.size(); ++i) {
+    const Series& s = series[i];
+    const std::string css = series_class(s.colour < 0 ? i : static_cast<std::size_t>(s.colour));
     std::string points;
     double last = kBottom;
-    for (const auto& [px, py] : series[i].points) {
+    for (const auto& [px, py] : s.points) {
       const double sx = x(px), sy = y(py);
       if (!std::isfinite(sx) || !std::isfinite(sy)) continue;
       points += fmt::format("{:.1f},{:.1f} ", sx, sy);
       last = sy;
-      if (series[i].points.size() <= 30) picture.circle(sx, sy, 3, series_class(i));
+      if (s.points.size() <= 30 && !s.is_faint) picture.circle(sx, sy, 3, css);
     }
-    picture.polyline(points, series_class(i));
-    labels.push_back({last + 4, series[i].label, series_class(i)});
+    picture.polyline(points, css, s.is_faint ? 0.35 : 1);
+    if (!s.is_faint) labels.push_back({last + 4, s.label, css});
   }
   draw_end_labels(picture, right + 8, labels);
   picture.save(path);
@@ -271,4 +275,4 @@ void write_bar_chart(const std::string& path, const std::string& title,
   picture.save(path);
 }
 
-}  // namespace tinygpt::lessons
+}  // namespace tinygpt::chart

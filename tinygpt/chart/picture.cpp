@@ -1,14 +1,14 @@
-#include "lessons/support/picture.h"
+#include "tinygpt/chart/picture.h"
 
 #include <fmt/format.h>
 
 #include <array>
 #include <filesystem>
 
-#include "lessons/support/table.h"
 #include "tinygpt/core/file.h"
+#include "tinygpt/text/display_width.h"
 
-namespace tinygpt::lessons {
+namespace tinygpt::chart {
 namespace {
 
 struct Colour {
@@ -71,9 +71,11 @@ void Picture::line(double x1, double y1, double x2, double y2, const std::string
       x1, y1, x2, y2, opacity, dashed ? " stroke-dasharray=\"5 4\"" : "");
 }
 
-void Picture::polyline(const std::string& points, const std::string& css) {
-  body_ += fmt::format("<polyline class=\"l{}\" stroke-width=\"2\" points=\"{}\"/>\n",
-                       css.substr(1), points);
+void Picture::polyline(const std::string& points, const std::string& css, double opacity) {
+  const std::string faint =
+      opacity < 1 ? fmt::format(" stroke-opacity=\"{:g}\"", opacity) : std::string();
+  body_ += fmt::format("<polyline class=\"l{}\" stroke-width=\"2\"{} points=\"{}\"/>\n",
+                       css.substr(1), faint, points);
 }
 
 void Picture::circle(double x, double y, double radius, const std::string& css) {
@@ -103,4 +105,4 @@ void Picture::save(const std::string& path) const {
   fmt::print("wrote {}\n", path);
 }
 
-}  // namespace tinygpt::lessons
+}  // namespace tinygpt::chart
