@@ -17,9 +17,9 @@ CONTRACTIONS = ["'s", "'t", "'re", "'ve", "'m", "'ll", "'d", "'S", "'T", "'RE", 
 SPACES = [" ", "  ", "   ", "\t", "\n", "\r\n", "\n\n", " \n", "\u00a0", "\u3000", "\u2028", "\u200b",
           "\u2003 ", "          ", "\t\t ", "\v", "\f", "\u0085", "\u202f"]
 CODE = ["for (int i = 0; i < n; ++i) {", "x[i] += w * 0.5f;", "def f(x):\n    return x**2", "a->b()",
-        "#include <v>", "if __name__ == \"__main__\":", "</div>", "{\"key\": [1, null]}", "0xFF", "1e-9", "// why", "<<",
-        "!=", "\\u00e9", "snake_case_name", "camelCaseName", "https://", "$HOME/.x", "@@ -1,2 +3,4 @@", "|---|", "...",
-        "--no-run"]
+        "#include <v>", "if __name__ == \"__main__\":", "</div>", "{\"key\": [1, null]}", "0xFF", "1e-9", "// why",
+        "<<", "!=", "\\u00e9", "snake_case_name", "camelCaseName", "https://", "$HOME/.x", "@@ -1,2 +3,4 @@", "|---|",
+        "...", "--no-run"]
 # Among them a family, a flag, a rainbow and a key: several code points that make one picture.
 EMOJI = ["\U0001f600", "\U0001f44d\U0001f3fd", "\U0001f469\u200d\U0001f469\u200d\U0001f467",
          "\U0001f3f3\ufe0f\u200d\U0001f308", "\U0001f1e9\U0001f1ea", "\u2764\ufe0f", "1\ufe0f\u20e3", "\u2713",
@@ -85,7 +85,8 @@ def likelier_first(source, words):
 
 def story(source):
     """A sentence of which something can be learned."""
-    who = likelier_first(source, ["the cat", "the old dog", "a fox", "Mara", "der B\u00e4r", "\u043a\u043e\u0442", "\u732b"])
+    who = likelier_first(source, ["the cat", "the old dog", "a fox", "Mara", "der B\u00e4r", "\u043a\u043e\u0442",
+                                  "\u732b"])
     does = likelier_first(source, ["saw", "followed", "didn't like", "waited for", "found"])
     what = likelier_first(source, ["the moon", "a red boat", "3 stones", "the quiet sea", "nobody"])
     return "%s %s %s, and then it %s. " % (who, does, what, likelier_first(source, ["slept", "ran home", "sang"]))

@@ -147,8 +147,8 @@ void save(const SharedModel& state, const fs::path& folder, const Tokenizer* tok
   const Tokenizer* kept = tokenizer != nullptr ? tokenizer : state->tokenizer.get();
   const Turn turn(*state);
   fs::create_directories(folder);
-  save_model(state->gpt, folder);
-  if (kept != nullptr) save_tokenizer(folder / "tokenizer.json", *kept);
+  if (kept != nullptr) save_folder(state->gpt, tokenizer_to_json(*kept), folder);
+  else save_model(state->gpt, folder);
 }
 
 GgufType gguf_type(const std::string& name) {
