@@ -30,6 +30,7 @@ struct Equation {
 };
 
 Equation linear_equation(int N, int C, int OC);                    // x, weight, bias
+Equation lora_equation(int N, int C, int OC, int rank, double scale);  // x, a, b
 Equation layernorm_equation(int N, int C, double eps);             // x, weight, bias
 Equation rmsnorm_equation(int N, int C, double eps);               // x, weight
 Equation gelu_equation();                                          // x

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 
+#include "solutions/21-quantization/quantize.h"
 #include "tests/ops/equations.h"
 #include "tests/support/catch.h"
 #include "tests/support/random_values.h"
@@ -37,6 +38,19 @@ Values linear(const Ops<float>& ops, Sandbox& s) {
   ops.linear_forward(out, x, w, b, scratch, N, C, OC);
   ops.linear_backward(dx, dw, db, d, x, w, scratch, N, C, OC);
   return joined(s, {out, dx, dw, db});
+}
+
+Values lora(const Ops<float>& ops, Sandbox& s) {
+  constexpr int kRank = 5;
+  const float *x = s.input(random_values(kCount, 1)), *a = s.input(random_values(kRank * C, 2));
+  const float *b = s.input(random_values(OC * kRank, 3)), *d = s.input(random_values(N * OC, 4));
+  float *out = s.accumulator(N * OC), *ax = s.output(N * kRank), *dx = s.accumulator(kCount);
+  float *da = s.accumulator(kRank * C), *db = s.accumulator(OC * kRank);
+  float *w = s.accumulator(OC * C), *scratch = s.scratch(ops.lora_scratch_size(N, C, OC, kRank));
+  ops.lora_forward(out, ax, x, a, b, scratch, N, C, OC, OC, kRank, 2.0f);
+  ops.lora_backward(dx, da, db, d, ax, x, a, b, scratch, N, C, OC, OC, kRank, 2.0f);
+  ops.lora_merge(w, a, b, C, OC, kRank, 2.0f);
+  return joined(s, {out, ax, dx, da, db, w});
 }
 
 Values norms(const Ops<float>& ops, Sandbox& s) {
@@ -127,6 +141,26 @@ Values fused(const Ops<float>& ops, Sandbox& s) {
   return joined(s, {out, pre, norm, sum, mean, rstd});
 }
 
+// A tile and a few rows more for each thread; x of one row, and of more than are worked on
+// together.
+Values quantized(const Ops<float>& ops, Sandbox& s) {
+  constexpr int kCols = 96, kRows = 1100;
+  const Values weights = random_values(kRows * kCols, 1);
+  const std::vector<float> w(weights.begin(), weights.end());
+  std::vector<BlockQ8_0> blocks(w.size() / kQuantBlock);
+  ref::quantize_q8_0(blocks.data(), w.data(), kRows * kCols);
+  const std::int64_t bytes = ops.quantized_packed_size(QuantType::q8_0, kRows, kCols);
+  float* packed = s.scratch(bytes / 4 + 17);
+  ops.quantized_pack(packed, blocks.data(), QuantType::q8_0, kRows, kCols);
+  const QuantizedMatrix weight{QuantType::q8_0, kRows, kCols, packed};
+  const float *x = s.input(random_values(N * kCols, 2)), *b = s.input(random_values(kRows, 3));
+  float *one = s.output(kRows), *all = s.output(N * kRows);
+  float* scratch = s.scratch(ops.quantized_scratch_size(N, kRows, kCols));
+  ops.quantized_linear_forward(one, x, weight, b, scratch, 1);
+  ops.quantized_linear_forward(all, x, weight, b, scratch, N);
+  return joined(s, {one, all});
+}
+
 using Work = Values (*)(const Ops<float>& ops, Sandbox& s);
 
 // The scratch is asked for under the same number of threads as the work is done with.
@@ -144,13 +178,15 @@ TEST_CASE("every operator gives the same bits in every run and for any number of
   for (const Implementation& i : implementations()) {
     for (const auto& [name, work] : std::initializer_list<std::pair<const char*, Work>>{
              {"linear", linear},
+             {"lora", lora},
              {"norms", norms},
              {"attention", attention},
              {"softmax and cross-entropy", classifier},
              {"embeddings", embeddings},
              {"elementwise operators", elementwise},
              {"optimizer", optimizer},
-             {"fused operators", fused}}) {
+             {"fused operators", fused},
+             {"quantized linear layer", quantized}}) {
       const Values first = run(i, name, work, 2);
       // Blocks of an emulated GPU run on several threads, too, but slowly: one other number is
       // enough.

@@ -35,34 +35,64 @@ std::string row_field(const Grammar& grammar, const char* table, std::size_t row
 }  // namespace
 
 TEST_CASE("no tinytales story can be made in two ways", "[grammar][tinytales]") {
-  const Grammar grammar = tinytales();
-  const int start = find_rule(grammar, "story");
-  for (std::uint64_t i = 0; i < 3000; ++i) {
-    Random random{77, 0, i};
-    const Drawn drawn = draw(grammar, start, random);
-    INFO(drawn.text);
-    // One derivation's probability is the text's: so there is no other.
-    REQUIRE(log_probability(grammar, start, drawn.text) == Approx(drawn.log_p).epsilon(1e-12));
+  for (const TinytalesStyle& style : tinytales_styles()) {
+    const Grammar grammar = parse_grammar(style.grammar, style.file);
+    const int start = find_rule(grammar, "story");
+    for (std::uint64_t i = 0; i < 3000; ++i) {
+      Random random{77, 0, i};
+      const Drawn drawn = draw(grammar, start, random);
+      INFO(style.corpus << ": " << drawn.text);
+      // One derivation's probability is the text's: so there is no other.
+      REQUIRE(log_probability(grammar, start, drawn.text) == Approx(drawn.log_p).epsilon(1e-12));
+    }
   }
+}
+
+TEST_CASE("a pirate's tale is in another voice, and no story of the plain grammar",
+          "[grammar][tinytales]") {
+  CHECK(tinytales_style("").grammar == tinytales_grammar_text());
+  CHECK_THROWS_WITH(tinytales_style("opera"), ContainsSubstring("there are: pirate"));
+  const TinytalesStyle style = tinytales_style("pirate");
+  CHECK(style.corpus == "tinytales-pirate");
+  const Grammar plain = tinytales(), pirate = parse_grammar(style.grammar, style.file);
+  const auto tales = draw_stories(pirate, 4, 0, 500);
+  std::size_t longest = 0, pirates = 0;
+  for (const std::string& tale : tales) {
+    INFO(tale);
+    REQUIRE(std::isinf(log_probability(plain, find_rule(plain, "story"), tale)));
+    REQUIRE(std::all_of(tale.begin(), tale.end(), [](char c) { return c >= ' ' && c <= '~'; }));
+    for (const char* broken :
+         {"  ", " a a", " a e", " a i", " a o", " a u", " .", " ,", "{", "|"}) {
+      REQUIRE(tale.find(broken) == std::string::npos);
+    }
+    longest = std::max(longest, tale.size());
+    pirates += tale.find("Ahoy") != std::string::npos || tale.find("Arr") != std::string::npos ||
+               tale.find("Shiver") != std::string::npos;
+  }
+  CHECK(pirates == tales.size());
+  CHECK(longest < 1000);
 }
 
 TEST_CASE("the entropy computed from the rules is the mean surprise of stories",
           "[grammar][tinytales]") {
-  const Grammar grammar = tinytales();
-  const int start = find_rule(grammar, "story");
-  const GrammarSize size = measure_grammar(grammar, start);
-  constexpr int kStories = 20'000;
-  double sum = 0, squares = 0;
-  for (std::uint64_t i = 0; i < kStories; ++i) {
-    Random random{78, 0, i};
-    const double nats = -draw(grammar, start, random).log_p;
-    sum += nats;
-    squares += nats * nats;
+  for (const TinytalesStyle& style : tinytales_styles()) {
+    const Grammar grammar = parse_grammar(style.grammar, style.file);
+    const int start = find_rule(grammar, "story");
+    const GrammarSize size = measure_grammar(grammar, start);
+    constexpr int kStories = 20'000;
+    double sum = 0, squares = 0;
+    for (std::uint64_t i = 0; i < kStories; ++i) {
+      Random random{78, 0, i};
+      const double nats = -draw(grammar, start, random).log_p;
+      sum += nats;
+      squares += nats * nats;
+    }
+    const double mean = sum / kStories;
+    const double error = std::sqrt((squares / kStories - mean * mean) / kStories);
+    INFO(style.corpus);
+    CHECK(std::abs(mean - size.entropy) < 5 * error);
+    CHECK(size.log10_texts > 9);  // too many to recite
   }
-  const double mean = sum / kStories;
-  const double error = std::sqrt((squares / kStories - mean * mean) / kStories);
-  CHECK(std::abs(mean - size.entropy) < 5 * error);
-  CHECK(size.log10_texts > 9);  // too many to recite
 }
 
 TEST_CASE("entropy and number of texts of a small grammar are those worked out by hand",

@@ -36,6 +36,7 @@ struct Arguments {
   std::int64_t stories = 40000;
   std::uint64_t seed = 1;
   std::string grammar;
+  std::string style;
   std::string from;
   std::string sha256;
   double validation_share = 0.1;
@@ -64,12 +65,13 @@ std::string_view text_of(const MappedFile& file) {
 }
 
 std::string grammar_text(const Arguments& a) {
-  return a.grammar.empty() ? std::string(tinytales_grammar_text()) : read_file(a.grammar, 1 << 24);
+  return a.grammar.empty() ? std::string(tinytales_style(a.style).grammar)
+                           : read_file(a.grammar, 1 << 24);
 }
 
 Documents draw_tinytales(const Arguments& a, CorpusInfo& info, StatusLine& status) {
   const Grammar grammar =
-      parse_grammar(grammar_text(a), a.grammar.empty() ? "datasets/tinytales.grammar" : a.grammar);
+      parse_grammar(grammar_text(a), a.grammar.empty() ? tinytales_style(a.style).file : a.grammar);
   Documents d;
   const std::int64_t held_out = std::clamp<std::int64_t>(a.stories / 40, 1, 1000);
   status.show(fmt::format("drawing {} stories", a.stories + held_out));
@@ -260,6 +262,9 @@ void check_arguments(Arguments& a) {
   check(a.validation_share > 0 && a.validation_share < 1,
         "--validation: must be between 0 and 1, such as 0.1");
   check(a.stories >= 2 && a.stories <= 100'000'000, "--stories: must be between 2 and 100,000,000");
+  check(a.style.empty() || (a.is_tinytales() && a.grammar.empty()),
+        "--style: only for tinytales, and not with --grammar");
+  tinytales_style(a.style);
   check(!a.is_tinytales() || (a.from.empty() && a.sha256.empty()),
         "--from and --sha256: tinytales are drawn from a grammar; give another with --grammar");
   check(a.is_tinytales() || a.grammar.empty(), "--grammar: only for tinytales");
@@ -278,7 +283,8 @@ std::unique_ptr<CorpusInfo> old_corpus(const fs::path& folder) {
 void run(Arguments a) {
   const auto start = std::chrono::steady_clock::now();
   check_arguments(a);
-  const std::string name = fs::path(a.source).stem().string();
+  const std::string name =
+      a.is_tinytales() ? tinytales_style(a.style).corpus : fs::path(a.source).stem().string();
   const fs::path folder = a.out.empty() ? fs::path("data") / name : fs::path(a.out);
   check(!fs::exists(folder / "config.json"), [&] {
     return fmt::format("--out {}: a model is there; give another folder", folder.string());
@@ -321,6 +327,7 @@ void add_data_command(CLI::App& app) {
   command->add_option("--stories", a->stories, "tinytales: stories to train on")
       ->capture_default_str();
   add_seed_option(*command, a->seed, "tinytales: which stories");
+  command->add_option("--style", a->style, "tinytales: in another voice (pirate)");
   command->add_option("--grammar", a->grammar, "tinytales: another grammar file");
   command->add_option("--from", a->from, "Take the text from this file instead of the network");
   command->add_option("--sha256", a->sha256, "The digest that the text must have");

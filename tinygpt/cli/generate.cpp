@@ -4,7 +4,6 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <chrono>
 #include <cstdint>
 #include <iostream>
 #include <iterator>
@@ -13,13 +12,11 @@
 
 #include "tinygpt/cli/checks.h"
 #include "tinygpt/cli/commands.h"
-#include "tinygpt/cli/kernels.h"
+#include "tinygpt/cli/inference_model.h"
 #include "tinygpt/cli/terminal.h"
 #include "tinygpt/core/error.h"
 #include "tinygpt/core/file.h"
 #include "tinygpt/infer/generate.h"
-#include "tinygpt/io/tokenizer_json.h"
-#include "tinygpt/model/folder.h"
 #include "tinygpt/text/tinytales.h"
 #include "tinygpt/text/unicode.h"
 
@@ -28,12 +25,14 @@ namespace {
 
 struct Arguments {
   std::string model = "models/demo";
+  std::vector<std::string> adapters;
   std::string prompt;
   std::string prompt_file;
   int samples = 1;
   bool raw = false;
   bool json = false;
   GenerateSettings settings;
+  EngineOptions engine;
   KernelChoice kernels;
 };
 
@@ -54,13 +53,6 @@ std::vector<int> prompt_tokens(const Arguments& a, const Tokenizer& tokenizer,
   return tokens;
 }
 
-// Seconds and tokens of the two parts of writing: reading the prompt, which gives the first token,
-// and each token after that.
-struct Timing {
-  double prefill = 0, decode = 0;
-  std::size_t prompt_tokens = 0, later_tokens = 0;
-};
-
 void write(const std::string& text) {
   std::fwrite(text.data(), 1, text.size(), stdout);
   check(std::fflush(stdout) == 0, "standard output cannot be written");
@@ -72,13 +64,18 @@ void write_text(const std::string& text) {
   write(output_is_terminal() ? replace_controls(text) : text);
 }
 
+void write_json(const std::string& prompt, const std::string& text, std::size_t tokens,
+                std::uint64_t seed) {
+  const nlohmann::json line = {{"prompt", replace_invalid_utf8(prompt)},
+                               {"text", replace_invalid_utf8(text)},
+                               {"tokens", tokens},
+                               {"seed", seed}};
+  write(line.dump() + "\n");
+}
+
 // Writes one text as it comes.
-void write_sample(Gpt<float>& model, const Tokenizer& tokenizer, const Arguments& a,
-                  const std::string& prompt, const GenerateSettings& settings, Timing& timing) {
-  using Clock = std::chrono::steady_clock;
-  const auto since = [](Clock::time_point start) {
-    return std::chrono::duration<double>(Clock::now() - start).count();
-  };
+Timing write_sample(Engine<float>& engine, const Tokenizer& tokenizer, const Arguments& a,
+                    const std::string& prompt, std::span<const int> tokens) {
   StreamDecoder decoder;
   std::string text;
   const auto emit = [&](const std::string& part) {
@@ -86,43 +83,55 @@ void write_sample(Gpt<float>& model, const Tokenizer& tokenizer, const Arguments
     if (!a.json) write_text(part);
   };
   if (!a.json) write_text(prompt);
-  const std::vector<int> tokens = prompt_tokens(a, tokenizer, prompt);
-  const auto start = Clock::now();
-  double first = -1;  // seconds until the first token
-  const std::vector<int> written = generate(model, tokens, settings, [&](int token) {
-    if (first < 0) first = since(start);
-    emit(stream_token(decoder, tokenizer, token));
-    return !was_interrupted();
-  });
-  const double all = since(start);
-  if (first < 0) first = all;
-  timing.prefill += first;
-  timing.decode += all - first;
-  timing.prompt_tokens += tokens.size();
-  timing.later_tokens += written.empty() ? 0 : written.size() - 1;
+  Timing timing;
+  const int sequence = add_sequence(engine);
+  const std::vector<int> written = generate<float>(
+      engine, sequence, tokens, a.settings,
+      [&](int token) {
+        emit(stream_token(decoder, tokenizer, token));
+        return !was_interrupted();
+      },
+      &timing);
   emit(stream_end(decoder));
-  if (!a.json) {
-    write("\n");
-    return;
-  }
-  const nlohmann::json line = {{"prompt", replace_invalid_utf8(prompt)},
-                               {"text", replace_invalid_utf8(text)},
-                               {"tokens", written.size()},
-                               {"seed", settings.seed}};
-  write(line.dump() + "\n");
+  if (a.json) write_json(prompt, text, written.size(), a.settings.seed);
+  else write("\n");
+  return timing;
 }
 
-void print_timing(const Timing& t) {
-  const auto rate = [](double tokens, double seconds) {
-    return short_number(tokens / std::max(seconds, 1e-9));
-  };
-  const std::string prefill = rate(static_cast<double>(t.prompt_tokens), t.prefill);
-  std::string line = fmt::format("prompt: {} tokens, {} tokens/s", t.prompt_tokens, prefill);
-  if (t.later_tokens > 0) {
-    line += fmt::format("; text: {} tokens, {} tokens/s", t.later_tokens,
-                        rate(static_cast<double>(t.later_tokens), t.decode));
+// A product with a matrix costs little more for so many rows than for one.
+constexpr int kMostTogether = 16;
+
+// Writes texts number `first` and on, which grow together, one behind the other when all are there.
+Timing write_samples(Engine<float>& engine, const Tokenizer& tokenizer, const Arguments& a,
+                     const std::string& prompt, std::span<const int> tokens, int first) {
+  std::vector<TextStart> starts;
+  for (int i = first; i < std::min(a.samples, first + kMostTogether); ++i) {
+    starts.push_back({tokens, a.settings.seed + static_cast<std::uint64_t>(i)});
   }
-  fmt::print(stderr, "{}\n", ::isatty(STDERR_FILENO) != 0 ? dim(line) : line);
+  Timing timing;
+  const auto texts = generate_together<float>(
+      engine, starts, a.settings, [](int, int) { return !was_interrupted(); }, &timing);
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    StreamDecoder decoder;
+    std::string text;
+    for (const int token : texts[i]) text += stream_token(decoder, tokenizer, token);
+    text += stream_end(decoder);
+    if (a.json) {
+      write_json(prompt, text, texts[i].size(), starts[i].seed);
+    } else {
+      write_text((first + static_cast<int>(i) > 0 ? "\n" : "") + prompt + text);
+      write("\n");
+    }
+  }
+  return timing;
+}
+
+void write_all(Engine<float>& engine, const Tokenizer& tokenizer, const Arguments& a,
+               const std::string& prompt, std::span<const int> tokens, Timing& timing) {
+  if (a.samples == 1) add(timing, write_sample(engine, tokenizer, a, prompt, tokens));
+  for (int i = 0; a.samples > 1 && i < a.samples && !was_interrupted(); i += kMostTogether) {
+    add(timing, write_samples(engine, tokenizer, a, prompt, tokens, i));
+  }
 }
 
 void run(Arguments& a) {
@@ -130,33 +139,30 @@ void run(Arguments& a) {
   check(a.settings.max_tokens >= 1, "--max-tokens: must be at least 1");
   check_sampling(a.settings.sampling);
   const Kernels kernels = choose_kernels(a.kernels);
-  const GptConfig config = read_model_config(a.model);
-  check_has_weights(a.model);
-  const Tokenizer tokenizer = load_tokenizer(std::filesystem::path(a.model) / "tokenizer.json");
-  check(vocab_size(tokenizer) <= config.vocab_size, [&] {
-    return fmt::format(
-        "{}: the tokenizer has {} tokens and the model {}: they do not belong together", a.model,
-        vocab_size(tokenizer), config.vocab_size);
-  });
+  const ModelSource source = open_model_source(a.model, kernels);
   const std::string prompt = prompt_text(a);
   // Refuses a prompt before anything is written, and gives the length of the longest text.
-  const auto longest =
-      static_cast<std::int64_t>(prompt_tokens(a, tokenizer, prompt).size()) + a.settings.max_tokens;
-  const int room = static_cast<int>(std::min<std::int64_t>(longest, config.context_length));
-  check_memory(kernels.memory,
-               memory_ledger(config, kernels.ops, Purpose::inference, 1, room).total, a.model,
-               "choose a smaller model, or a shorter prompt and --max-tokens");
-  Gpt<float> model = make_gpt(config, kernels.ops, kernels.memory, Purpose::inference, 1, room);
-  load_parameters(model, a.model);
-  if (const SpecialToken* end = find_special(tokenizer, kEndOfText))
+  const std::vector<int> tokens = prompt_tokens(a, source.tokenizer, prompt);
+  const std::int64_t longest = static_cast<std::int64_t>(tokens.size()) + a.settings.max_tokens;
+  EngineSettings settings;
+  settings.sequences = std::min(a.samples, kMostTogether);
+  settings.capacity =
+      static_cast<int>(std::min<std::int64_t>(longest, source.config.context_length));
+  settings.cache = cache_type(a.engine);
+  check_engine_memory(source, kernels, settings);
+  InferenceModel model = load_inference_model(source, kernels);
+  const int rows = complete_settings(settings, source.config).rows;
+  load_adapters(model, a.adapters, rows);
+  Engine<float> engine = make_engine(model.weights, settings);
+  a.settings.context_end = context_end(a.engine);
+  if (const SpecialToken* end = find_special(source.tokenizer, kEndOfText))
     a.settings.stop_token = end->id;
   catch_interrupts();
   Timing timing;
-  for (int i = 0; i < a.samples && !was_interrupted(); ++i) {
-    GenerateSettings settings = a.settings;
-    settings.seed += static_cast<std::uint64_t>(i);
+  for (std::size_t i = 0; i < std::max<std::size_t>(model.adapted.size(), 1); ++i) {
+    if (!model.adapted.empty()) engine.weights = model.adapted[i];
     if (i > 0 && !a.json) write("\n");
-    write_sample(model, tokenizer, a, prompt, settings, timing);
+    write_all(engine, source.tokenizer, a, prompt, tokens, timing);
   }
   print_timing(timing);
   if (was_interrupted()) throw CLI::RuntimeError(130);
@@ -167,7 +173,12 @@ void run(Arguments& a) {
 void add_generate_command(CLI::App& app) {
   CLI::App* command = app.add_subcommand("generate", "Write text with a trained model");
   const auto a = std::make_shared<Arguments>();
-  command->add_option("--model", a->model, "The model's folder")->capture_default_str();
+  command->add_option("--model", a->model, "The model's folder, or a GGUF file")
+      ->capture_default_str();
+  command
+      ->add_option("--adapter", a->adapters,
+                   "A LoRA adapter's folder; given again, each text is written with every one")
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   command->add_option("--prompt", a->prompt, "The beginning, which the model continues");
   command
       ->add_option("--prompt-file", a->prompt_file, "The same from a file, or - for standard input")
@@ -184,10 +195,11 @@ void add_generate_command(CLI::App& app) {
   command->add_option("--max-tokens", a->settings.max_tokens, "New tokens at most")
       ->capture_default_str();
   add_seed_option(*command, a->settings.seed, "Equal seeds write equal texts");
-  command->add_option("--samples", a->samples, "Texts to write, with seeds from --seed on")
+  command->add_option("--samples", a->samples, "Texts to write together, with seeds from --seed on")
       ->capture_default_str();
   command->add_flag("--raw", a->raw, "Do not put the token that parts texts before the prompt");
   command->add_flag("--json", a->json, "One JSON object a text");
+  add_engine_options(*command, a->engine);
   add_kernel_options(*command, a->kernels);
   command->callback([a] { run(*a); });
 }

@@ -43,7 +43,11 @@ int main(int argc, char** argv) {
   tinygpt::cli::add_data_command(app);
   tinygpt::cli::add_tokenizer_command(app);
   tinygpt::cli::add_train_command(app);
+  tinygpt::cli::add_finetune_command(app);
+  tinygpt::cli::add_merge_command(app);
   tinygpt::cli::add_generate_command(app);
+  tinygpt::cli::add_eval_command(app);
+  tinygpt::cli::add_quantize_command(app);
   tinygpt::cli::add_export_command(app);
   tinygpt::cli::add_import_command(app);
   tinygpt::cli::add_info_command(app);

@@ -39,8 +39,19 @@ AdamwStep<float> adamw_step;
 GradientNorm gradient_norm;
 GradientNormScratchSize gradient_norm_scratch_size;
 ClipGradients clip_gradients;
+LoraForward<float> lora_forward;
+LoraBackward<float> lora_backward;
+LoraMerge<float> lora_merge;
+LoraScratchSize lora_scratch_size;
 LinearGeluForward<float> linear_gelu_forward;
 ResidualLayernormForward<float> residual_layernorm_forward;
 ResidualRmsnormForward<float> residual_rmsnorm_forward;
+QuantizedPackedSize quantized_packed_size;
+QuantizedPack quantized_pack;
+QuantizedLinearForward<float> quantized_linear_forward;
+QuantizedScratchSize quantized_scratch_size;
+KvAppend<float> kv_append;
+AttentionDecode<float> attention_decode;
+AttentionDecodeScratchSize attention_decode_scratch_size;
 
 }  // namespace tinygpt::cpu

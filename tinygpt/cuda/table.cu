@@ -3,6 +3,7 @@
 #include "solutions/table.cuh"
 #include "tinygpt/cuda/attention.cuh"
 #include "tinygpt/cuda/linear.cuh"
+#include "tinygpt/cuda/quantized.cuh"
 #include "tinygpt/cuda/rows.cuh"
 #include "tinygpt/cuda/table.h"
 #include "tinygpt/simt/cuda.h"
@@ -19,6 +20,8 @@ Ops<Real> ops_of() {
   table.linear_backward = linear_backward<Real>;
   table.linear_scratch_size = linear_scratch_size;
   table.linear_gelu_forward = linear_gelu_forward<Real>;
+  // The fast product, and the adapter after it, beat the plain product that both are fused in.
+  table.linear_lora_forward = nullptr;
   table.attention_forward = attention_forward<Real>;
   table.attention_backward = attention_backward<Real>;
   table.layernorm_forward = layernorm_forward<Real>;
@@ -27,6 +30,10 @@ Ops<Real> ops_of() {
   table.residual_rmsnorm_forward = residual_rmsnorm_forward<Real>;
   table.cross_entropy_forward = cross_entropy_forward<Real>;
   table.softmax_cross_entropy_backward = softmax_cross_entropy_backward<Real>;
+  table.quantized_packed_size = quantized_packed_size;
+  table.quantized_pack = quantized_pack;
+  table.quantized_linear_forward = quantized_linear_forward<Real>;
+  table.quantized_scratch_size = quantized_scratch_size;
   return table;
 }
 

@@ -1,7 +1,9 @@
 #include "tinygpt/io/corpus_write.h"
 
 #include <fmt/format.h>
+#include <omp.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <system_error>
@@ -20,11 +22,19 @@ void write_split(TokenFileWriter& writer, SplitInfo& info,
                  const std::vector<std::string_view>& documents, bool has_documents,
                  const Tokenizer& tokenizer, const EncodeProgress& progress) {
   const SpecialToken* end = find_special(tokenizer, kEndOfText);
-  for (std::size_t i = 0; i < documents.size(); ++i) {
-    if (i % 4096 == 0 && progress) progress(i, documents.size());
-    writer.append(encode(tokenizer, documents[i], {.allow_special = false}));
-    if (has_documents) writer.append(std::span(&end->id, 1));
-    info.bytes += static_cast<std::int64_t>(documents[i].size()) + (has_documents ? 1 : 0);
+  const EncodeOptions options{.allow_special = false, .threads = omp_get_max_threads()};
+  constexpr std::size_t kAtOnce = 1 << 14;
+  for (std::size_t done = 0; done < documents.size(); done += kAtOnce) {
+    if (progress) progress(done, documents.size());
+    const auto some =
+        std::span(documents).subspan(done).first(std::min(kAtOnce, documents.size() - done));
+    for (const std::vector<int>& ids : encode_all(tokenizer, some, options)) {
+      writer.append(ids);
+      if (has_documents) writer.append(std::span(&end->id, 1));
+    }
+    for (const std::string_view d : some) {
+      info.bytes += static_cast<std::int64_t>(d.size()) + (has_documents ? 1 : 0);
+    }
   }
   info.documents = static_cast<std::int64_t>(documents.size());
   info.tokens = writer.size();

@@ -101,13 +101,14 @@ double GgufFile::number(const std::string& key) const {
   return *value;
 }
 
-void copy_as_float(std::span<float> out, const GgufTensor& tensor) {
-  const std::int64_t n = tensor.size();
-  check(static_cast<std::int64_t>(out.size()) == n, "copy_as_float: the sizes differ");
-  const std::byte* bytes = tensor.bytes.data();
-  switch (tensor.type) {
+void copy_as_float(std::span<float> out, GgufType type, std::span<const std::byte> from) {
+  const auto n = static_cast<std::int64_t>(out.size());
+  check(n % block_of(type) == 0 && static_cast<std::int64_t>(from.size()) == bytes_of(type, n),
+        "copy_as_float: the sizes differ");
+  const std::byte* bytes = from.data();
+  switch (type) {
     case GgufType::f32:
-      std::memcpy(out.data(), bytes, tensor.bytes.size());
+      std::memcpy(out.data(), bytes, from.size());
       return;
     // Blocks and halves are aligned to two bytes, and the data to at least eight.
     case GgufType::q8_0:
@@ -121,6 +122,10 @@ void copy_as_float(std::span<float> out, const GgufTensor& tensor) {
       std::copy_n(reinterpret_cast<const Bfloat16*>(bytes), n, out.data());
       return;
   }
+}
+
+void copy_as_float(std::span<float> out, const GgufTensor& tensor) {
+  copy_as_float(out, tensor.type, tensor.bytes);
 }
 
 }  // namespace tinygpt

@@ -92,6 +92,8 @@ GgufFile parse_gguf(std::span<const std::byte> bytes, const std::string& name);
 
 // out[i] = value i of the tensor; out has tensor.size() values.
 void copy_as_float(std::span<float> out, const GgufTensor& tensor);
+// The same for a part of one, whole blocks of it.
+void copy_as_float(std::span<float> out, GgufType type, std::span<const std::byte> bytes);
 
 // A tensor to write. `write` passes exactly bytes_of(type, size) bytes to the sink.
 struct GgufSource {

@@ -153,18 +153,58 @@ void check_model_options(const Field& model) {
   if (!is_null(dropout) && !is_zero) fail(dropout, "is not supported, only null");
 }
 
+// How a file splits text before it merges, for messages: Split("\\p{N}{1,3}"), ByteLevel.
+std::string describe_split(const Field& f, int depth = 0) {
+  const std::string type = type_of(f);
+  if (type == "Sequence" && depth < 2) {
+    const Field list = member(f, "pretokenizers");
+    std::string all;
+    for (std::size_t i = 0; i < std::min<std::size_t>(length_of(list), 8); ++i) {
+      all += (i == 0 ? "" : ", ") + describe_split(element(list, i), depth + 1);
+    }
+    return all;
+  }
+  const Field pattern = member(f, "pattern");
+  if (is_null(pattern) || !pattern.value->is_object()) return type;
+  const Field regex = member(pattern, "Regex");
+  if (is_null(regex) || !regex.value->is_string()) return type;
+  return fmt::format("{}({})", type, regex.value->get_ref<const std::string&>());
+}
+
+// LLaMA 3's, Qwen's and SmolLM's files are byte-level too, and split by another pattern.
+void check_pre_tokenizer(const Field& pre) {
+  if (type_of(pre) == "ByteLevel") return;
+  fail(pre, fmt::format("splits text by {}; only GPT-2's way, ByteLevel, is supported",
+                        quote_for_message(describe_split(pre))));
+}
+
+// ByteLevel only moves offsets; a template may add tokens, or, as transformers writes it, nothing.
+void check_post_processor(const Field& post) {
+  check_type(post, {"", "ByteLevel", "TemplateProcessing"});
+  if (type_of(post) != "TemplateProcessing") return;
+  const Field single = member(post, "single");
+  for (std::size_t i = 0; i < length_of(single); ++i) {
+    const Field token = member(element(single, i), "SpecialToken");
+    if (!is_null(token)) {
+      fail(post, fmt::format("adds the token {} to every text, which is not supported",
+                             quote_for_message(string_of(member(token, "id")))));
+    }
+  }
+  if (length_of(single) != 1) fail(single, "must hold the text alone");
+}
+
 // Fills in everything but vocabulary, merges and special tokens.
 void read_pipeline(Tokenizer& t, const Field& root) {
   const Field normalizer = member(root, "normalizer");
   if (!is_null(normalizer)) check_type(normalizer, {});
   const Field pre = member(root, "pre_tokenizer");
-  check_type(member(root, "post_processor"), {"", "ByteLevel"});  // that one only moves offsets
+  check_post_processor(member(root, "post_processor"));
   if (is_null(pre)) {
     t.kind = TokenizerKind::character;
     check_type(member(root, "decoder"), {"", "Fuse"});
     return;
   }
-  check_type(pre, {"ByteLevel"});
+  check_pre_tokenizer(pre);
   check_type(member(root, "decoder"), {"", "ByteLevel"});
   t.kind = TokenizerKind::bpe;
   const Field prefix = member(pre, "add_prefix_space");
@@ -307,7 +347,10 @@ void check_unknown_token(const Tokenizer& t, const Field& model) {
 }  // namespace
 
 Tokenizer parse_tokenizer_json(std::string_view text, const std::string& name) {
-  const json file = parse_json(text, name);
+  return tokenizer_from_json(parse_json(text, name), name);
+}
+
+Tokenizer tokenizer_from_json(const json& file, const std::string& name) {
   const Field root{&file, name + ": "};
   object_of(root);
   const Field model = member(root, "model");

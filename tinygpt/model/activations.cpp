@@ -8,29 +8,13 @@
 
 #include "tinygpt/core/bfloat16.h"
 #include "tinygpt/core/error.h"
+#include "tinygpt/model/bump.h"
 
 namespace tinygpt {
 namespace {
 
 // For inference the head makes this many logits at once (16 MB of floats), not all of them.
 constexpr std::int64_t kLogitsAtOnce = std::int64_t{1} << 22;
-
-// Hands out consecutive pieces of a buffer, each aligned to a cache line.
-struct Bump {
-  std::byte* base = nullptr;  // nullptr: only count
-  std::int64_t used = 0;
-
-  template <class T>
-  T* take(std::int64_t n) {
-    T* place = base == nullptr ? nullptr : reinterpret_cast<T*>(base + used);
-    // n is below 2^51 (2^31 rows of 2^20 columns), so neither product nor sum can overflow here.
-    used += (n * std::int64_t{sizeof(T)} + 63) / 64 * 64;
-    check(used < (std::int64_t{1} << 60),
-          "this batch needs more memory than any machine has: choose a smaller --batch, --context "
-          "or model");
-    return place;
-  }
-};
 
 template <class Real>
 NormActivations<Real> take_norm(Bump& bump, const GptConfig& c, std::int64_t N) {
@@ -117,7 +101,7 @@ Activations<Real> plan_activations(const GptConfig& c, Purpose purpose, int B, i
     a.sine = bump.take<float>(std::int64_t{T} * (c.head_size() / 2));
   }
   a.branch = bump.take<Real>(N * c.width);
-  if (purpose == Purpose::training) {
+  if (purpose != Purpose::inference) {
     for (int l = 0; l < c.layers; ++l) a.blocks.push_back(take_block<Real>(bump, c, N));
     a.norm_f = take_norm<Real>(bump, c, N);
     a.logit_rows = static_cast<int>(N);
@@ -148,7 +132,7 @@ std::int64_t scratch_floats(const GptConfig& c, const Ops<Real>& ops, Purpose pu
   for (const int rows : {1, std::min(T, logit_rows), std::min(N, logit_rows)}) {
     allow_linear(rows, c.width, c.vocab_size);
   }
-  if (purpose == Purpose::training) {
+  if (purpose != Purpose::inference) {
     const bool gpt2 = c.family == Family::gpt2;
     const NormScratchSize* size = gpt2 ? ops.layernorm_scratch_size : ops.rmsnorm_scratch_size;
     most = std::max(most, size(N, c.width));

@@ -3,6 +3,8 @@
 #include <cstdint>
 
 #include "tinygpt/core/bfloat16.h"
+#include "tinygpt/model/adapter.h"
+#include "tinygpt/model/pieces.h"
 
 namespace tinygpt {
 namespace {
@@ -17,6 +19,7 @@ Linear<Real> linear_at(const Gpt<Real>& model, std::int64_t weight, std::int64_t
     layer.dweight = model.grads() + weight;
     if (bias >= 0) layer.dbias = model.grads() + bias;
   }
+  attach_adapter(layer, model, weight);
   return layer;
 }
 
@@ -47,6 +50,11 @@ Linear<Real> down_layer(const Gpt<Real>& m, int l) {
 template <class Real>
 Linear<Real> head_layer(const Gpt<Real>& m) {
   return linear_at(m, m.layout.head, -1, m.config.width, m.config.vocab_size);
+}
+
+template <class Real>
+NormWeights<Real> norm_weights(const Gpt<Real>& m, NormOffsets norm) {
+  return {m.params() + norm.weight, norm.bias < 0 ? nullptr : m.params() + norm.bias};
 }
 
 template <class T>
@@ -108,6 +116,7 @@ void embed_forward(const Pass<Real>& p) {
 template <class Real>
 void embed_backward(const Pass<Real>& p) {
   const Gpt<Real>& m = p.model;
+  if (m.purpose == Purpose::adapting) return;  // the embeddings are frozen, and nothing is before
   Real* dx = p.acts.dstream;
   const int C = m.config.width;
   dropout_backward_in_place(p, dx, embedding_place());
@@ -165,13 +174,8 @@ template <class Real>
 void mlp_branch_forward(const Pass<Real>& p, int l) {
   const Gpt<Real>& m = p.model;
   const BlockActivations<Real>& a = p.acts.blocks[static_cast<std::size_t>(l)];
-  if (m.config.family == Family::gpt2) {
-    linear_gelu_forward(m.ops, up_layer(m, l), a.act, a.up, a.norm2.out, p.scratch, p.N);
-  } else {
-    linear_forward(m.ops, up_layer(m, l), a.up, a.norm2.out, p.scratch, p.N);
-    m.ops.swiglu_forward(a.act, a.up, p.N, m.config.hidden);
-  }
-  linear_forward(m.ops, down_layer(m, l), p.acts.branch, a.act, p.scratch, p.N);
+  mlp_forward(m.ops, m.config, up_layer(m, l), down_layer(m, l), p.acts.branch, a.up, a.act,
+              a.norm2.out, p.scratch, p.N);
   dropout_forward_in_place(p, p.acts.branch, mlp_place(l));
 }
 
@@ -202,33 +206,15 @@ void mlp_branch_backward(const Pass<Real>& p, int l) {
 template <class Real>
 void norm_forward(const Pass<Real>& p, const NormActivations<Real>& place, NormOffsets norm) {
   const Gpt<Real>& m = p.model;
-  const GptConfig& c = m.config;
-  const Real* weight = m.params() + norm.weight;
-  if (c.family == Family::gpt2) {
-    m.ops.layernorm_forward(place.out, place.mean, place.rstd, place.stream, weight,
-                            m.params() + norm.bias, p.N, c.width, c.norm_eps);
-  } else {
-    m.ops.rmsnorm_forward(place.out, place.rstd, place.stream, weight, p.N, c.width, c.norm_eps);
-  }
+  norm_forward(m.ops, m.config, place, norm_weights(m, norm), p.N);
 }
 
 template <class Real>
 void residual_norm_forward(const Pass<Real>& p, const NormActivations<Real>& place,
                            const NormActivations<Real>& before, NormOffsets norm) {
   const Gpt<Real>& m = p.model;
-  const GptConfig& c = m.config;
-  const Real* weight = m.params() + norm.weight;
-  if (c.family == Family::gpt2 && m.ops.residual_layernorm_forward != nullptr) {
-    m.ops.residual_layernorm_forward(place.out, place.stream, place.mean, place.rstd, before.stream,
-                                     p.acts.branch, weight, m.params() + norm.bias, p.N, c.width,
-                                     c.norm_eps);
-  } else if (c.family == Family::llama && m.ops.residual_rmsnorm_forward != nullptr) {
-    m.ops.residual_rmsnorm_forward(place.out, place.stream, place.rstd, before.stream,
-                                   p.acts.branch, weight, p.N, c.width, c.norm_eps);
-  } else {
-    m.ops.residual_forward(place.stream, before.stream, p.acts.branch, std::int64_t{p.N} * c.width);
-    norm_forward(p, place, norm);
-  }
+  residual_norm_forward<Real>(m.ops, m.config, place, before.stream, p.acts.branch,
+                              norm_weights(m, norm), p.N);
 }
 
 template <class Real>
@@ -236,10 +222,16 @@ void norm_backward(const Pass<Real>& p, const NormActivations<Real>& place, Norm
   const Gpt<Real>& m = p.model;
   const int C = m.config.width;
   const Real* weight = m.params() + norm.weight;
-  float* dweight = m.grads() + norm.weight;
+  float *dweight = nullptr, *dbias = nullptr;
+  if (m.purpose == Purpose::adapting) {  // frozen, but the operator makes them all the same
+    dweight = static_cast<float*>(m.adapter->discarded.data());
+  } else {
+    dweight = m.grads() + norm.weight;
+    if (norm.bias >= 0) dbias = m.grads() + norm.bias;
+  }
   if (m.config.family == Family::gpt2) {
-    m.ops.layernorm_backward(p.acts.dstream, dweight, m.grads() + norm.bias, p.acts.dbranch,
-                             place.stream, weight, place.mean, place.rstd, p.scratch, p.N, C);
+    m.ops.layernorm_backward(p.acts.dstream, dweight, dbias, p.acts.dbranch, place.stream, weight,
+                             place.mean, place.rstd, p.scratch, p.N, C);
   } else {
     m.ops.rmsnorm_backward(p.acts.dstream, dweight, p.acts.dbranch, place.stream, weight,
                            place.rstd, p.scratch, p.N, C);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <string>
 
 #include "tinygpt/model/gpt.h"
 
@@ -23,6 +24,12 @@ void load_parameters(Gpt<float>& model, const std::filesystem::path& folder);
 // Writes config.json and model.safetensors atomically, under the tensor names and orientations that
 // transformers loads (GPT2LMHeadModel: Conv1D weights [in, out]; LlamaForCausalLM).
 void save_model(const Gpt<float>& model, const std::filesystem::path& folder);
+
+// Writes tokenizer_config.json beside a tokenizer.json of that content: what transformers'
+// AutoTokenizer asks for, namely the class, the context's length and which tokens begin and end a
+// text.
+void write_tokenizer_config(const GptConfig& config, const std::string& tokenizer_json,
+                            const std::filesystem::path& folder);
 
 // The same for any buffers laid out like the parameters (the optimizer's moments), in one file.
 void save_tensors(const ParameterLayout& layout, const GptConfig& config, const float* values,

@@ -249,4 +249,19 @@ void write_model_config(const GptConfig& c, const fs::path& folder) {
   write_file_atomically(folder / "config.json", j.dump(2) + "\n");
 }
 
+void write_tokenizer_config(const GptConfig& c, const std::string& tokenizer_json,
+                            const fs::path& folder) {
+  const json file = parse_json(tokenizer_json, (folder / "tokenizer.json").string());
+  nlohmann::ordered_json j;
+  j["tokenizer_class"] = "PreTrainedTokenizerFast";
+  j["model_max_length"] = c.context_length;
+  j["clean_up_tokenization_spaces"] = false;
+  const json tokens = file.value("added_tokens", json::array());
+  for (const json& token : tokens) {
+    if (token.value("id", -1) == c.bos_token) j["bos_token"] = token.at("content");
+    if (token.value("id", -1) == c.eos_token) j["eos_token"] = token.at("content");
+  }
+  write_file_atomically(folder / "tokenizer_config.json", j.dump(2) + "\n");
+}
+
 }  // namespace tinygpt

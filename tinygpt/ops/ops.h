@@ -17,8 +17,10 @@
 #include "tinygpt/ops/fused.h"
 #include "tinygpt/ops/gelu.h"
 #include "tinygpt/ops/gradient_norm.h"
+#include "tinygpt/ops/kv_cache.h"
 #include "tinygpt/ops/layernorm.h"
 #include "tinygpt/ops/linear.h"
+#include "tinygpt/ops/lora.h"
 #include "tinygpt/ops/memory.h"
 #include "tinygpt/ops/positions.h"
 #include "tinygpt/ops/quantized.h"
@@ -70,14 +72,26 @@ struct Ops {
   GradientNormScratchSize* gradient_norm_scratch_size = nullptr;
   ClipGradients* clip_gradients = nullptr;
 
+  // For models with adapters alone: others do without them.
+  LoraForward<Real>* lora_forward = nullptr;
+  LoraBackward<Real>* lora_backward = nullptr;
+  LoraMerge<Real>* lora_merge = nullptr;
+  LoraScratchSize* lora_scratch_size = nullptr;
+
   // Fused, optional: nullptr where the implementation has none (fused.h).
   LinearGeluForward<Real>* linear_gelu_forward = nullptr;
   ResidualLayernormForward<Real>* residual_layernorm_forward = nullptr;
   ResidualRmsnormForward<Real>* residual_rmsnorm_forward = nullptr;
+  LinearLoraForward<Real>* linear_lora_forward = nullptr;
 
   // Optional, for devices whose memory the host cannot read: elsewhere the host draws. Not visited
   // below, since there is nothing to mix.
   SampleToken<Real>* sample_token = nullptr;
+
+  // Optional, for inference over a key-value cache (kv_cache.h).
+  KvAppend<Real>* kv_append = nullptr;
+  AttentionDecode<Real>* attention_decode = nullptr;
+  AttentionDecodeScratchSize* attention_decode_scratch_size = nullptr;
 
   // For inference with quantized weights (quantized.h). What one packs only it can read, so these
   // are not mixed either.
@@ -129,9 +143,17 @@ void for_each_entry(Visit&& visit) {
   visit("gradient_norm", &O::gradient_norm);
   visit("gradient_norm", &O::gradient_norm_scratch_size);
   visit("gradient_norm", &O::clip_gradients);
+  visit("lora", &O::lora_forward);
+  visit("lora", &O::lora_backward);
+  visit("lora", &O::lora_merge);
+  visit("lora", &O::lora_scratch_size);
+  visit("kv_cache", &O::kv_append);
+  visit("kv_cache", &O::attention_decode);
+  visit("kv_cache", &O::attention_decode_scratch_size);
   visit("fused", &O::linear_gelu_forward);
   visit("fused", &O::residual_layernorm_forward);
   visit("fused", &O::residual_rmsnorm_forward);
+  visit("fused", &O::linear_lora_forward);
 }
 
 // A table by its name, for mixing: {"ref", ref::ops()}, {"cpu", cpu::ops()}, {"mine", ...}.

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 
 #include "tinygpt/core/float16.h"
 
@@ -39,8 +40,48 @@ using QuantizeQ4_0 = void(BlockQ4_0* out, const float* x, std::int64_t n);
 using DequantizeQ8_0 = void(float* out, const BlockQ8_0* x, std::int64_t n);
 using DequantizeQ4_0 = void(float* out, const BlockQ4_0* x, std::int64_t n);
 
-// A linear layer's weight in blocks. Implementations read it in an order of their own (tiles of rows
-// for vector instructions, say), so it is packed once, when a model is loaded.
+// The rest rounds with the inputs of a layer in mind. Rounding changes a row w of its weight by e,
+// and so the layer's output for an input x by e x. Over the inputs of a calibration text the
+// squares of that sum to e H e^T, H = sum_n x_n^T x_n: all that has to be known of the inputs. H is
+// called the Hessian, since 2 H holds the second derivatives of that sum.
+
+// GPTQ: columns are rounded one after another, and the weights of the columns to come make up for
+// each one's error. Frantar et al.: "GPTQ" (2022), section 3.
+//
+// out      [rows, cols / 32]  written; on the grid of Q4_0, whose scale is found when a block's
+//                             first column comes, from the weights as they stand then
+// weight   [rows, cols]
+// hessian  [cols, cols]       sum_n x_n^T x_n
+// damping                     times the mean of H's diagonal is added to that diagonal: 0.01
+// Throws Error where cols is no multiple of 32, or the damped Hessian is not positive definite.
+using GptqQuantize = void(BlockQ4_0* out, const float* weight, const double* hessian, int rows,
+                          int cols, double damping);
+
+// Puts every row on the grid: out = what is left of weight [rows, cols] in so many bits, in place.
+using RoundRows = std::function<void(float* weight, int rows, int cols)>;
+
+// AWQ: columns that meet large inputs are made larger before they are rounded, and their inputs
+// smaller by as much, which changes nothing but what rounding does to them. Gives the power alpha.
+// Lin et al.: "AWQ" (2023), section 3.2.
+//
+// scales      [cols]        written; greater than 0
+// weight      [rows, cols]
+// activation  [cols]        mean_n |x_n|
+// hessian     [cols, cols]  sum_n x_n^T x_n
+using AwqScales = double(float* scales, const float* weight, const float* activation,
+                         const double* hessian, const RoundRows& round, int rows, int cols);
+
+// One row of activations times a weight matrix, blocks times blocks: out [rows] written, weight
+// [rows, cols / 32], x [cols / 32].
+//
+// out[o] = sum_b dw[o, b] * dx[b] * sum_i qw[o, b, i] * qx[b, i]
+using MatvecQ8_0 = void(float* out, const BlockQ8_0* weight, const BlockQ8_0* x, int rows,
+                        int cols);
+using MatvecQ4_0 = void(float* out, const BlockQ4_0* weight, const BlockQ8_0* x, int rows,
+                        int cols);
+
+// A linear layer's weight in blocks. Implementations read it in an order of their own (tiles of
+// rows for vector instructions, say), so it is packed once, when a model is loaded.
 enum class QuantType { q8_0, q4_0 };
 
 struct QuantizedMatrix {
@@ -57,8 +98,10 @@ using QuantizedPack = void(void* packed, const void* blocks, QuantType type, int
 
 // out[n, o] = (bias ? bias[o] : 0) + sum_b dw[o, b] * dx[n, b] * sum_i qw[o, b, i] * qx[n, b, i]
 //
-// The activations are quantized first, 32 at a time with a scale of their own, to eight bits, so
-// that the inner sum is one of integers. That is what ggml does for both types.
+// The activations are quantized first, to Q8_0: 32 at a time with a scale of their own, so that the
+// inner sum is one of integers. That is what ggml does for both types. qx is x / d to the nearest,
+// ties to even. A block with NaN, or so large that half precision has no scale for it, makes its
+// row's results NaN.
 //
 // out     [N, weight.rows]  written
 // x       [N, weight.cols]

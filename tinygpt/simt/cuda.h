@@ -14,12 +14,14 @@
 
 #if defined(__CUDACC__)
 #include <cuda_bf16.h>
+#include <cuda_fp16.h>
 #include <cuda_runtime.h>
 #else
 // Order matters: each builds on those above it.
 #include "tinygpt/simt/host/types.h"
 //
 #include "tinygpt/simt/host/bfloat16.h"
+#include "tinygpt/simt/host/float16.h"
 //
 #include "tinygpt/simt/host/atomics.h"
 #include "tinygpt/simt/host/kernel.h"

@@ -94,6 +94,18 @@ TINYGPT_SIMT_INLINE unsigned long long __umul64hi(unsigned long long a, unsigned
   return static_cast<unsigned long long>((static_cast<unsigned __int128>(a) * b) >> 64);
 }
 
+// c + the four products of a's and b's bytes, one instruction on the device (6.1 and later).
+TINYGPT_SIMT_INLINE int __dp4a(int a, int b, int c) {
+  for (int shift = 0; shift < 32; shift += 8) {
+    c += static_cast<signed char>(a >> shift) * static_cast<signed char>(b >> shift);
+  }
+  return c;
+}
+TINYGPT_SIMT_INLINE unsigned __dp4a(unsigned a, unsigned b, unsigned c) {
+  for (int shift = 0; shift < 32; shift += 8) c += (a >> shift & 255) * (b >> shift & 255);
+  return c;
+}
+
 // Loads and stores with a hint for the caches, which the emulator does not have.
 template <class T>
 TINYGPT_SIMT_INLINE T __ldg(const T* p) {

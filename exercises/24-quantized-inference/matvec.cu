@@ -1,0 +1,74 @@
+#include <algorithm>
+#include <cstdint>
+
+#include "exercises/24-quantized-inference/blocks.cuh"
+#include "exercises/24-quantized-inference/quantized.cuh"
+
+namespace tinygpt::mine_cuda {
+
+// This lane's share of  sum_b dw[b] * dx[b] * sum_i qw[b, i] * qx[b, i]; the warp's lanes have all
+// of it together.
+//
+// A word holds four values, and a block eight words. Lane l has words l, l + 32, ...: neighbouring
+// lanes have neighbouring words, and the warp reads four blocks at a time.
+__device__ float lane_product(const BlockQ8_0* w, const BlockQ8_0* x, int blocks) {
+  // your code on the device: 24.matvec_q8_0_cuda
+  return {};
+  // end of your code
+}
+
+// The same of four-bit weights: a word holds values i to i + 3 in its low halves and i + 16 to
+// i + 19 in its high ones, and a block has four words. Masked, they are bytes 0 to 15, for dp4a;
+// the 8 that each is too large comes off as 8 times the sum of the x, which is a dp4a with ones.
+__device__ float lane_product(const BlockQ4_0* w, const BlockQ8_0* x, int blocks) {
+  // your code on the device: 24.matvec_q4_0_cuda
+  return {};
+  // end of your code
+}
+
+namespace {
+
+// out[n, o] = bias[o] + row o of the weight times row n of x: one warp for each, n by the grid's y.
+template <class Real, class Block>
+__global__ void matvec_kernel(Real* out, const Block* weight, const BlockQ8_0* x, const float* bias,
+                              int rows, int blocks) {
+  const std::int64_t o = (std::int64_t{blockIdx.x} * blockDim.x + threadIdx.x) / kWarp;
+  const std::int64_t n = blockIdx.y;
+  if (o >= rows) return;
+  const float sum = warp_sum(lane_product(weight + o * blocks, x + n * blocks, blocks));
+  if (threadIdx.x % kWarp == 0) store(out + n * rows + o, bias != nullptr ? sum + bias[o] : sum);
+}
+
+}  // namespace
+
+template <class Real, class Block>
+void matvec_rows(Real* out, const Block* weight, const BlockQ8_0* x, const float* bias, int N,
+                 int rows, int cols) {
+  if (rows == 0) return;
+  constexpr int kMost = 65535;  // of a grid's y
+  const auto warps = static_cast<unsigned>(ceil_div(rows, kThreads / kWarp));
+  const int blocks = cols / kQuantBlock;
+  for (std::int64_t n = 0; n < N; n += kMost) {
+    const auto count = static_cast<unsigned>(std::min<std::int64_t>(kMost, N - n));
+    matvec_kernel<<<dim3(warps, count), kThreads>>>(out + n * rows, weight, x + n * blocks, bias,
+                                                    rows, blocks);
+    check_launch("matvec");
+  }
+}
+
+template void matvec_rows(float*, const BlockQ8_0*, const BlockQ8_0*, const float*, int, int, int);
+template void matvec_rows(float*, const BlockQ4_0*, const BlockQ8_0*, const float*, int, int, int);
+template void matvec_rows(Bfloat16*, const BlockQ8_0*, const BlockQ8_0*, const float*, int, int,
+                          int);
+template void matvec_rows(Bfloat16*, const BlockQ4_0*, const BlockQ8_0*, const float*, int, int,
+                          int);
+
+void matvec_q8_0(float* out, const BlockQ8_0* weight, const BlockQ8_0* x, int rows, int cols) {
+  matvec_rows(out, weight, x, nullptr, 1, rows, cols);
+}
+
+void matvec_q4_0(float* out, const BlockQ4_0* weight, const BlockQ8_0* x, int rows, int cols) {
+  matvec_rows(out, weight, x, nullptr, 1, rows, cols);
+}
+
+}  // namespace tinygpt::mine_cuda

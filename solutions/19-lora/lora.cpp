@@ -1,0 +1,99 @@
+#include "solutions/19-lora/lora.h"
+
+#include <cstdint>
+
+namespace tinygpt::ref {
+
+// ax[n, r]   = sum_c x[n, c] * a[r, c]
+// out[n, o] += scale * sum_r ax[n, r] * b[o, r]
+//
+// out [N, OC] accumulates: it holds what the frozen layer computed. Its rows are `stride` values
+// apart, so row n begins at out + n * stride. ax [N, rank] is written. x [N, C], a [rank, C],
+// b [OC, rank]. scale is alpha / rank already.
+void lora_forward(float* out, float* ax, const float* x, const float* a, const float* b,
+                  float* /*scratch*/, int N, int C, int OC, int stride, int rank, float scale) {
+  // your code: 19.lora_forward
+  for (int n = 0; n < N; ++n) {
+    const float* x_n = x + std::int64_t{n} * C;
+    float* ax_n = ax + std::int64_t{n} * rank;
+    for (int r = 0; r < rank; ++r) {  // down: C numbers become rank
+      const float* a_r = a + std::int64_t{r} * C;
+      float sum = 0.0f;
+      for (int c = 0; c < C; ++c) sum += x_n[c] * a_r[c];
+      ax_n[r] = sum;
+    }
+    float* out_n = out + std::int64_t{n} * stride;
+    for (int o = 0; o < OC; ++o) {  // up: rank numbers become OC
+      const float* b_o = b + std::int64_t{o} * rank;
+      float sum = 0.0f;
+      for (int r = 0; r < rank; ++r) sum += ax_n[r] * b_o[r];
+      out_n[o] += scale * sum;
+    }
+  }
+  // end of your code
+}
+
+// Differentiates ax[n, r] = sum_c x[n, c] * a[r, c]  and
+//                out[n, o] += scale * sum_r ax[n, r] * b[o, r]:
+//   dax[n, r] = scale * sum_o dout[n, o] * b[o, r]
+//   db[o, r] += scale * sum_n dout[n, o] * ax[n, r]
+//   da[r, c] += sum_n dax[n, r] * x[n, c]
+//   dx[n, c] += sum_r dax[n, r] * a[r, c]
+//
+// dx [N, C] (nullptr where it is not needed), da [rank, C] and db [OC, rank] accumulate. dout
+// [N, OC] has rows that are `stride` values apart. ax [N, rank] is what the forward pass left.
+// scratch has room for N * rank floats: dax. The frozen weight gets no gradient at all.
+void lora_backward(float* dx, float* da, float* db, const float* dout, const float* ax,
+                   const float* x, const float* a, const float* b, float* scratch, int N, int C,
+                   int OC, int stride, int rank, float scale) {
+  // your code: 19.lora_backward
+  for (int n = 0; n < N; ++n) {
+    const float* dout_n = dout + std::int64_t{n} * stride;
+    const float* ax_n = ax + std::int64_t{n} * rank;
+    float* dax_n = scratch + std::int64_t{n} * rank;
+    for (int r = 0; r < rank; ++r) dax_n[r] = 0.0f;
+    for (int o = 0; o < OC; ++o) {
+      const float d =
+          scale * dout_n[o];  // the scale's one place: db and dax both have it from here
+      for (int r = 0; r < rank; ++r) {
+        const std::int64_t i = std::int64_t{o} * rank + r;
+        dax_n[r] += d * b[i];
+        db[i] += d * ax_n[r];
+      }
+    }
+    for (int r = 0; r < rank; ++r) {
+      for (int c = 0; c < C; ++c) {
+        da[std::int64_t{r} * C + c] += dax_n[r] * x[std::int64_t{n} * C + c];
+        if (dx != nullptr) {
+          dx[std::int64_t{n} * C + c] += dax_n[r] * a[std::int64_t{r} * C + c];
+        }
+      }
+    }
+  }
+  // end of your code
+}
+
+std::int64_t lora_scratch_size(int N, int /*C*/, int /*OC*/, int rank) {
+  return std::int64_t{N} * rank;
+}
+
+// weight[o, c] += scale * sum_r b[o, r] * a[r, c]
+//
+// weight [OC, C] accumulates: it is the frozen weight, and afterwards x W^T alone gives what layer
+// and adapter gave together. a [rank, C], b [OC, rank].
+void lora_merge(float* weight, const float* a, const float* b, int C, int OC, int rank,
+                float scale) {
+  // your code: 19.lora_merge
+  for (int o = 0; o < OC; ++o) {
+    for (int c = 0; c < C; ++c) {
+      float sum = 0.0f;
+      for (int r = 0; r < rank; ++r) {
+        sum += b[std::int64_t{o} * rank + r] * a[std::int64_t{r} * C + c];
+      }
+      weight[std::int64_t{o} * C + c] += scale * sum;
+    }
+  }
+  // end of your code
+}
+
+}  // namespace tinygpt::ref
