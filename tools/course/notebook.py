@@ -39,7 +39,8 @@ def install(root, venv, lines):
     if setup.read_json(stamp).get("installed") == mark and os.path.exists(python_of(venv)):
         return
     if sys.version_info < MINIMUM_PYTHON:
-        raise Failure("Notebooks need Python %d.%d or later; this is %s." % (MINIMUM_PYTHON + (sys.version.split()[0],)))
+        raise Failure("Notebooks need Python %d.%d or later; this is %s."
+                      % (MINIMUM_PYTHON + (sys.version.split()[0],)))
     log = os.path.join(root, setup.STATE, "logs", "notebooks.log")
     name = os.path.relpath(venv, root)
     try:
@@ -47,7 +48,8 @@ def install(root, venv, lines):
         must_run("Installing into %s" % name,
                  [python_of(venv), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"] + lines, log, root)
     except Failure as failure:
-        raise Failure("%s\nOn Debian and Ubuntu a virtual environment needs: sudo apt-get install python3-venv" % failure)
+        raise Failure("%s\nOn Debian and Ubuntu a virtual environment needs: sudo apt-get install python3-venv"
+                      % failure)
     setup.write_json(stamp, {"installed": mark})
 
 
