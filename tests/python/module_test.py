@@ -199,8 +199,13 @@ class AdapterTest(FolderTest):
                 (lambda: tinygpt.Adapter.load(self.model, self.path("none")), tinygpt.Error, "adapter_config")):
             with self.assertRaisesRegex(kind, words):
                 call()
-        self.model.adapter = tinygpt.Adapter(self.model)
+        mine = tinygpt.Adapter(self.model)
+        self.model.adapter = mine
         self.assertRaisesRegex(tinygpt.Error, "new Trainer", trainer.step)
+        twin = tinygpt.Model(small_config(self.base.tokenizer))
+        self.assertRaisesRegex(tinygpt.Error, "another model", setattr, twin, "adapter", mine)
+        self.model.adapter = None
+        twin.adapter = mine
 
 
 class CacheTest(FolderTest):

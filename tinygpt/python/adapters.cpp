@@ -53,10 +53,18 @@ void check_shape(const ModelState& model, const AdapterState& adapter) {
 }
 
 void use(const SharedModel& model, const SharedAdapter& adapter) {
-  if (adapter != nullptr) check_shape(*model, *adapter);
+  if (adapter != nullptr) {
+    check_shape(*model, *adapter);
+    const SharedModel user = adapter->user.lock();
+    check(user == nullptr || user == model,
+          "this adapter is in use by another model: set that one's adapter to None first, or load "
+          "it a second time");
+  }
   without_gil([&] {
     const Turn turn(*model);
+    if (model->adapter != nullptr) model->adapter->user.reset();
     model->adapter = adapter;
+    if (adapter != nullptr) adapter->user = model;
     model->gpt.adapter = nullptr;
     model->gpt.batch = 0;
   });
@@ -69,6 +77,7 @@ void merge(const SharedModel& model) {
     const Turn turn(*model);
     make_room(*model, Purpose::inference, 1, 1);
     merge_adapter(model->gpt);
+    model->adapter->user.reset();
     model->adapter = nullptr;
   });
 }

@@ -22,10 +22,14 @@ struct Room {
   int max_batch = 0, max_time = 0;
 };
 
-// A LoRA adapter, which belongs to models of one shape.
+struct ModelState;
+
+// A LoRA adapter, for models of one shape. One of them may use it at a time: what its passes keep
+// lies in it.
 struct AdapterState {
   LoraConfig lora;
   GptConfig model;
+  std::weak_ptr<ModelState> user;
   Adapter<float> adapter;  // its parameters never move, either
 };
 using SharedAdapter = std::shared_ptr<AdapterState>;
