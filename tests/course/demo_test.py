@@ -31,7 +31,8 @@ class Demo(Sandbox):
                                  "generate"])
         self.assertIn("What to try next", done.stdout)
         self.assertRegex(done.stdout.splitlines()[-1],
-                         r"set-up .* configure .* build .* data .* train .* draw .* adapt .* quantize .* measure .* total")
+                         "set-up .* configure .* build .* data .* train .* draw .* adapt .* quantize .* measure "
+                         ".* total")
 
     def test_it_ends_with_pictures_and_says_where_they_are(self):
         done = self.course("demo")
