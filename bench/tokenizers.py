@@ -122,7 +122,7 @@ def ours(build, folder, text_file, threads):
     with open(result, encoding="utf-8") as file:
         rows = json.load(file)["rows"]
     size = os.path.getsize(text_file) / 1e6
-    return [size / row["results"][0]["value"] for row in rows if row["what"].startswith("encode")]
+    return [size / row["figures"][0]["median"] for row in rows if row["name"].startswith("encode")]
 
 
 def check_ids(build, folder, text_file, expected):
