@@ -12,6 +12,8 @@ target_compile_options(tinygpt_options INTERFACE
 # Contraction lets a * b + c become one fused multiply-add. It is not fast-math: nothing is reordered.
 target_compile_options(tinygpt_options INTERFACE
   $<${TINYGPT_CXX}:-ffp-contract=fast> $<${TINYGPT_CXX}:-fno-math-errno>)
+# No function of ours is replaced at load time: position-independent code may inline across functions all the same.
+target_compile_options(tinygpt_options INTERFACE $<${TINYGPT_CXX}:-fno-semantic-interposition>)
 if(TINYGPT_NATIVE)
   target_compile_options(tinygpt_options INTERFACE $<${TINYGPT_CXX}:-march=native>)
 endif()

@@ -8,6 +8,7 @@
 #include "solutions/09-position/position.h"
 #include "solutions/10-block/block.h"
 #include "solutions/13-training-loop/optimizer.h"
+#include "solutions/19-lora/lora.h"
 #include "solutions/23-kv-cache/kv_cache.h"
 #include "solutions/24-quantized-inference/quantized.h"
 
@@ -51,6 +52,10 @@ Ops<float> ops() {
   table.gradient_norm = gradient_norm;
   table.gradient_norm_scratch_size = gradient_norm_scratch_size;
   table.clip_gradients = clip_gradients;
+  table.lora_forward = lora_forward;
+  table.lora_backward = lora_backward;
+  table.lora_merge = lora_merge;
+  table.lora_scratch_size = lora_scratch_size;
   table.quantized_packed_size = quantized_packed_size;
   table.quantized_pack = quantized_pack;
   table.quantized_linear_forward = quantized_linear_forward;

@@ -9,6 +9,7 @@
 #include "solutions/10-block/block.cuh"
 #include "solutions/13-training-loop/optimizer.cuh"
 #include "solutions/14-pretraining/sampling.cuh"
+#include "solutions/19-lora/lora.cuh"
 #include "solutions/23-kv-cache/kv_cache.cuh"
 #include "solutions/24-quantized-inference/quantized.cuh"
 #include "solutions/table_cuda.h"
@@ -55,6 +56,11 @@ Ops<Real> ops_of() {
   table.gradient_norm = gradient_norm;
   table.gradient_norm_scratch_size = gradient_norm_scratch_size;
   table.clip_gradients = clip_gradients;
+  table.lora_forward = lora_forward<Real>;
+  table.lora_backward = lora_backward<Real>;
+  table.lora_merge = lora_merge<Real>;
+  table.lora_scratch_size = lora_scratch_size;
+  table.linear_lora_forward = linear_lora_forward<Real>;
   table.sample_token = sample_token<Real>;
   table.quantized_packed_size = quantized_packed_size;
   table.quantized_pack = quantized_pack;

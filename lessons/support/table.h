@@ -4,11 +4,11 @@
 #include <string>
 #include <vector>
 
+#include "tinygpt/text/display_width.h"
+
 namespace tinygpt::lessons {
 
-// How many columns of a terminal a UTF-8 text takes: accents none, Chinese, Japanese and Korean
-// characters two.
-int display_width(const std::string& text);
+using tinygpt::display_width;
 // The text with spaces behind it (or before it) up to a width.
 std::string padded(const std::string& text, int width, bool right = false);
 

@@ -32,9 +32,13 @@ std::int64_t blocks_of(std::int64_t n) {
 
 }  // namespace
 
-// d = max |x| / 127,  q[i] = round(x[i] / d)
+// d = max |x| / 127,  q[i] = round(x[i] / d)    in every block of 32
+//
+// out [n / 32] written, x [n]. d is kept in half precision, and q found with the float d: by
+// inverse_of(d), which is 0 for a block of zeros. std::round rounds halves away from zero.
 void quantize_q8_0(BlockQ8_0* out, const float* x, std::int64_t n) {
   const std::int64_t blocks = blocks_of(n);
+  // your code: 21.quantize_q8_0
   for (std::int64_t b = 0; b < blocks; ++b) {
     const float* x_b = x + b * kQuantBlock;
     const float d = std::fabs(largest_of(x_b)) / 127.0f;
@@ -44,22 +48,32 @@ void quantize_q8_0(BlockQ8_0* out, const float* x, std::int64_t n) {
       out[b].q[i] = static_cast<std::int8_t>(std::round(x_b[i] * inverse));
     }
   }
+  // end of your code
 }
 
-// x'[i] = d * q[i]
+// x'[i] = d * q[i]    with the d of value i's block
+//
+// out [n] written, x [n / 32].
 void dequantize_q8_0(float* out, const BlockQ8_0* x, std::int64_t n) {
   const std::int64_t blocks = blocks_of(n);
+  // your code: 21.dequantize
   for (std::int64_t b = 0; b < blocks; ++b) {
     const float d = x[b].d;
     for (int i = 0; i < kQuantBlock; ++i) {
       out[b * kQuantBlock + i] = d * static_cast<float>(x[b].q[i]);
     }
   }
+  // end of your code
 }
 
-// d = m / -8,  q[i] = min(15, floor(x[i] / d + 8.5))
+// d = m / -8,  q[i] = min(15, floor(x[i] / d + 8.5))    in every block of 32
+//
+// m is the value of largest magnitude, with its sign (largest_of). Of a block's 32 values the first
+// 16 go to the low halves of its 16 bytes, the last 16 to the high ones: value i and value i + 16
+// share byte i. x [n], out [n / 32] written; d and inverse_of as above.
 void quantize_q4_0(BlockQ4_0* out, const float* x, std::int64_t n) {
   const std::int64_t blocks = blocks_of(n);
+  // your code: 21.quantize_q4_0
   for (std::int64_t b = 0; b < blocks; ++b) {
     const float* x_b = x + b * kQuantBlock;
     const float d = largest_of(x_b) / -8.0f;
@@ -74,11 +88,15 @@ void quantize_q4_0(BlockQ4_0* out, const float* x, std::int64_t n) {
       out[b].q[i] = static_cast<std::uint8_t>(low | high << 4);
     }
   }
+  // end of your code
 }
 
-// x'[i] = d * (q[i] - 8)
+// x'[i] = d * (q[i] - 8)    with q[i] and q[i + 16] in byte i, the low half first
+//
+// out [n] written, x [n / 32].
 void dequantize_q4_0(float* out, const BlockQ4_0* x, std::int64_t n) {
   const std::int64_t blocks = blocks_of(n);
+  // your code: 21.dequantize
   for (std::int64_t b = 0; b < blocks; ++b) {
     const float d = x[b].d;
     float* out_b = out + b * kQuantBlock;
@@ -87,6 +105,7 @@ void dequantize_q4_0(float* out, const BlockQ4_0* x, std::int64_t n) {
       out_b[i + kQuantBlock / 2] = d * static_cast<float>((x[b].q[i] >> 4) - 8);
     }
   }
+  // end of your code
 }
 
 }  // namespace tinygpt::ref

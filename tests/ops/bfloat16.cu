@@ -101,6 +101,33 @@ void linear(Results& r, const Ops<Real>& ops, const Memory& memory, int rows, in
 }
 
 template <class Real>
+void lora(Results& r, const Ops<Real>& ops, const Memory& memory) {
+  constexpr int kRank = 6;
+  Buffers buffers(memory);
+  const auto real = [&](std::int64_t n, std::uint64_t seed) {
+    return buffers.put<Real>(random_floats(n, seed));
+  };
+  const auto floats = [&](std::int64_t n) { return buffers.put<float>(random_floats(n, 9)); };
+  const Real *x = real(kCount, 1), *a = real(kRank * C, 2), *b = real(OC * kRank, 3);
+  const Real *d = real(N * OC, 4), *w = real(OC * C, 5), *bias = real(OC, 6);
+  Real *out = real(N * OC, 7), *dx = real(kCount, 8), *merged = real(OC * C, 5);
+  float *ax = floats(N * kRank), *da = floats(kRank * C), *db = floats(OC * kRank);
+  float* scratch = floats(ops.lora_scratch_size(N, C, OC, kRank));
+  ops.lora_forward(out, ax, x, a, b, scratch, N, C, OC, OC, kRank, 0.5f);
+  ops.lora_backward(dx, da, db, d, ax, x, a, b, scratch, N, C, OC, OC, kRank, 0.5f);
+  ops.lora_merge(merged, a, b, C, OC, kRank, 0.5f);
+  r.push_back({"lora_forward", buffers.get(out, N * OC)});
+  r.push_back({"lora_backward, dx", buffers.get(dx, kCount)});
+  r.push_back({"lora_backward, da", buffers.get(da, kRank * C)});
+  r.push_back({"lora_backward, db", buffers.get(db, OC * kRank)});
+  r.push_back({"lora_merge", buffers.get(merged, OC * C)});
+  if (ops.linear_lora_forward == nullptr) return;
+  Real* fused = buffers.template put<Real>(Floats(N * OC));
+  ops.linear_lora_forward(fused, ax, x, w, bias, a, b, scratch, N, C, OC, kRank, 0.5f);
+  r.push_back({"linear_lora_forward", buffers.get(fused, N * OC)});
+}
+
+template <class Real>
 void norms(Results& r, const Ops<Real>& ops, const Memory& memory, int width) {
   const std::int64_t count = std::int64_t{N} * width;
   Buffers b(memory);
@@ -228,6 +255,7 @@ Results all(const Memory& memory, bool fast) {
   linear(r, ops, memory, 1, 1, 1);
   linear(r, ops, memory, 72, 40, 136);  // rows of whole 16 bytes, and a tile and its tail
   linear(r, ops, memory, 24, 520, 16);  // deep enough for the fast table to split the sum
+  lora(r, ops, memory);
   norms(r, ops, memory, 37);
   norms(r, ops, memory, 48);                // rows of whole 16 bytes
   attention(r, ops, memory, 11, 9, true);   // rows that are not whole 16 bytes

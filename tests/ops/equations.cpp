@@ -26,6 +26,28 @@ std::vector<Exact> linear_backward(const In& in, const Values& dout, int N, int 
           exact(d.colwise().sum(), d_size.colwise().sum())};
 }
 
+// Equation 3 of Hu et al. without its first term: dh = scale B A x, for each row x.
+Exact lora_forward(const In& in, int N, int C, int OC, int rank, double scale) {
+  const auto x = matrix(in[0], N, C), a = matrix(in[1], rank, C), b = matrix(in[2], OC, rank);
+  const Matrix update = scale * b * a;
+  return exact(x * update.transpose(), std::abs(scale) * x.cwiseAbs() * a.cwiseAbs().transpose() *
+                                           b.cwiseAbs().transpose());
+}
+
+std::vector<Exact> lora_backward(const In& in, const Values& dout, int N, int C, int OC, int rank,
+                                 double scale) {
+  const auto x = matrix(in[0], N, C), a = matrix(in[1], rank, C), b = matrix(in[2], OC, rank);
+  const auto d = matrix(dout, N, OC);
+  const Matrix x_size = x.cwiseAbs(), a_size = a.cwiseAbs(), b_size = b.cwiseAbs(),
+               d_size = d.cwiseAbs();
+  const double s = std::abs(scale);
+  return {exact(scale * d * b * a, s * d_size * b_size * a_size),
+          exact(scale * b.transpose() * d.transpose() * x,
+                s * b_size.transpose() * d_size.transpose() * x_size),
+          exact(scale * d.transpose() * x * a.transpose(),
+                s * d_size.transpose() * x_size * a_size.transpose())};
+}
+
 // A norm's rows before weight and bias, and how much an error of x grows in them: where the mean is
 // large beside the deviation, the digits that x - mean loses are lost for good.
 struct Normalised {
@@ -203,6 +225,12 @@ std::vector<Exact> cross_entropy_backward(const In& in, const Values& dout, int 
 Equation linear_equation(int N, int C, int OC) {
   return {[=](const In& in) { return linear_forward(in, N, C, OC); },
           [=](const In& in, const Values& d) { return linear_backward(in, d, N, C, OC); }};
+}
+
+Equation lora_equation(int N, int C, int OC, int rank, double scale) {
+  return {
+      [=](const In& in) { return lora_forward(in, N, C, OC, rank, scale); },
+      [=](const In& in, const Values& d) { return lora_backward(in, d, N, C, OC, rank, scale); }};
 }
 
 Equation layernorm_equation(int N, int C, double eps) {

@@ -38,6 +38,11 @@ TEST_CASE("the oracle's gradients of linear layers and norms are those of its eq
     check_gradients("linear", linear_equation(N, C, OC),
                     {random_values(N * C, 1), random_values(OC * C, 2), random_values(OC, 3)});
   }
+  for (const auto& [N, C, OC, rank] : {std::array{1, 1, 1, 1}, {3, 5, 4, 2}, {4, 2, 7, 3}}) {
+    check_gradients(
+        "lora", lora_equation(N, C, OC, rank, 1.5),
+        {random_values(N * C, 1), random_values(rank * C, 2), random_values(OC * rank, 3)});
+  }
   for (const auto& [N, C] : {std::array{1, 1}, {2, 2}, {3, 7}}) {
     const Values x = random_values(N * C, 1, 2.0, 0.5), w = random_values(C, 2);
     const Values b = random_values(C, 3);

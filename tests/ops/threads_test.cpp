@@ -40,6 +40,19 @@ Values linear(const Ops<float>& ops, Sandbox& s) {
   return joined(s, {out, dx, dw, db});
 }
 
+Values lora(const Ops<float>& ops, Sandbox& s) {
+  constexpr int kRank = 5;
+  const float *x = s.input(random_values(kCount, 1)), *a = s.input(random_values(kRank * C, 2));
+  const float *b = s.input(random_values(OC * kRank, 3)), *d = s.input(random_values(N * OC, 4));
+  float *out = s.accumulator(N * OC), *ax = s.output(N * kRank), *dx = s.accumulator(kCount);
+  float *da = s.accumulator(kRank * C), *db = s.accumulator(OC * kRank);
+  float *w = s.accumulator(OC * C), *scratch = s.scratch(ops.lora_scratch_size(N, C, OC, kRank));
+  ops.lora_forward(out, ax, x, a, b, scratch, N, C, OC, OC, kRank, 2.0f);
+  ops.lora_backward(dx, da, db, d, ax, x, a, b, scratch, N, C, OC, OC, kRank, 2.0f);
+  ops.lora_merge(w, a, b, C, OC, kRank, 2.0f);
+  return joined(s, {out, ax, dx, da, db, w});
+}
+
 Values norms(const Ops<float>& ops, Sandbox& s) {
   const float *x = s.input(random_values(kCount, 1)), *w = s.input(random_values(C, 2));
   const float *b = s.input(random_values(C, 3)), *d = s.input(random_values(kCount, 4));
@@ -165,6 +178,7 @@ TEST_CASE("every operator gives the same bits in every run and for any number of
   for (const Implementation& i : implementations()) {
     for (const auto& [name, work] : std::initializer_list<std::pair<const char*, Work>>{
              {"linear", linear},
+             {"lora", lora},
              {"norms", norms},
              {"attention", attention},
              {"softmax and cross-entropy", classifier},

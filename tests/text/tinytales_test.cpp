@@ -10,6 +10,7 @@
 
 #include "tests/support/catch.h"
 #include "tinygpt/core/error.h"
+#include "tinygpt/text/tokenizer.h"
 
 using namespace tinygpt;
 
@@ -35,34 +36,65 @@ std::string row_field(const Grammar& grammar, const char* table, std::size_t row
 }  // namespace
 
 TEST_CASE("no tinytales story can be made in two ways", "[grammar][tinytales]") {
-  const Grammar grammar = tinytales();
-  const int start = find_rule(grammar, "story");
-  for (std::uint64_t i = 0; i < 3000; ++i) {
-    Random random{77, 0, i};
-    const Drawn drawn = draw(grammar, start, random);
-    INFO(drawn.text);
-    // One derivation's probability is the text's: so there is no other.
-    REQUIRE(log_probability(grammar, start, drawn.text) == Approx(drawn.log_p).epsilon(1e-12));
+  for (const TinytalesStyle& style : tinytales_styles()) {
+    const Grammar grammar = parse_grammar(style.grammar, style.file);
+    const int start = find_rule(grammar, "story");
+    for (std::uint64_t i = 0; i < 3000; ++i) {
+      Random random{77, 0, i};
+      const Drawn drawn = draw(grammar, start, random);
+      INFO(style.corpus << ": " << drawn.text);
+      // One derivation's probability is the text's: so there is no other.
+      REQUIRE(log_probability(grammar, start, drawn.text) == Approx(drawn.log_p).epsilon(1e-12));
+    }
+  }
+}
+
+TEST_CASE(
+    "letters are told in words that a reader of tinytales knows, and are no story of its grammar",
+    "[grammar][tinytales]") {
+  CHECK(tinytales_style("").grammar == tinytales_grammar_text());
+  CHECK_THROWS_WITH(tinytales_style("opera"), ContainsSubstring("there are: letters"));
+  const TinytalesStyle style = tinytales_style("letters");
+  CHECK(style.corpus == "tinytales-letters");
+  const Grammar plain = tinytales(), letters = parse_grammar(style.grammar, style.file);
+  // Tokens, not words alone: with a capital, or behind a quote, a word is another token.
+  std::string text;
+  for (const std::string& story : draw_stories(plain, 1, 0, 8000)) text += story + "\n";
+  const Tokenizer tokenizer = train_bpe_tokenizer(text, 2048, {});
+  const std::vector<int> read = encode(tokenizer, text);
+  const std::set<int> known(read.begin(), read.end());
+  for (const std::string& letter : draw_stories(letters, 4, 0, 3000)) {
+    INFO(letter);
+    REQUIRE(std::isinf(log_probability(plain, find_rule(plain, "story"), letter)));
+    for (const int token : encode(tokenizer, letter)) REQUIRE(known.contains(token));
+    for (const char* broken :
+         {"  ", " a a", " a e", " a i", " a o", " a u", " .", " ,", "{", "|"}) {
+      REQUIRE(letter.find(broken) == std::string::npos);
+    }
+    REQUIRE(letter.size() < 700);
   }
 }
 
 TEST_CASE("the entropy computed from the rules is the mean surprise of stories",
           "[grammar][tinytales]") {
-  const Grammar grammar = tinytales();
-  const int start = find_rule(grammar, "story");
-  const GrammarSize size = measure_grammar(grammar, start);
-  constexpr int kStories = 20'000;
-  double sum = 0, squares = 0;
-  for (std::uint64_t i = 0; i < kStories; ++i) {
-    Random random{78, 0, i};
-    const double nats = -draw(grammar, start, random).log_p;
-    sum += nats;
-    squares += nats * nats;
+  for (const TinytalesStyle& style : tinytales_styles()) {
+    const Grammar grammar = parse_grammar(style.grammar, style.file);
+    const int start = find_rule(grammar, "story");
+    const GrammarSize size = measure_grammar(grammar, start);
+    constexpr int kStories = 20'000;
+    double sum = 0, squares = 0;
+    for (std::uint64_t i = 0; i < kStories; ++i) {
+      Random random{78, 0, i};
+      const double nats = -draw(grammar, start, random).log_p;
+      sum += nats;
+      squares += nats * nats;
+    }
+    const double mean = sum / kStories;
+    const double error = std::sqrt((squares / kStories - mean * mean) / kStories);
+    INFO(style.corpus);
+    CHECK(std::abs(mean - size.entropy) < 5 * error);
+    CHECK(size.log10_texts > 9);  // too many to recite
   }
-  const double mean = sum / kStories;
-  const double error = std::sqrt((squares / kStories - mean * mean) / kStories);
-  CHECK(std::abs(mean - size.entropy) < 5 * error);
-  CHECK(size.log10_texts > 9);  // too many to recite
 }
 
 TEST_CASE("entropy and number of texts of a small grammar are those worked out by hand",

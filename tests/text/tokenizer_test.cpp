@@ -162,6 +162,76 @@ TEST_CASE("a prefix space is put before each piece that has none", "[text][token
   CHECK(encode(t, "").empty());
 }
 
+TEST_CASE("what is remembered of words changes no token", "[text][tokenizer][bpe]") {
+  // Words of every length around the limits of what is remembered, again and again, with others of
+  // the same beginning, middle and end between them.
+  Random random{12};
+  std::vector<std::string> words;
+  for (const int length : {1, 3, 4, 7, 8, 15, 16, 17, 23, 24, 25, 26, 40, 41, 100, 255, 256, 257}) {
+    std::string word(static_cast<std::size_t>(length), 'a');
+    for (char& c : word) c = static_cast<char>('a' + random.below(3));
+    words.push_back(word);
+    if (length > 40) word[26] = word[26] == 'a' ? 'b' : 'a';
+    words.push_back(word);
+  }
+  std::string text;
+  for (int i = 0; i < 3000; ++i) text += words[random.below(words.size())] + " ";
+  Tokenizer t = train_bpe_tokenizer(text.substr(0, 20000), 500);
+  for (const bool prefix : {false, true}) {
+    t.add_prefix_space = prefix;
+    const Ids ids = encode(t, text);
+    Ids one_by_one;
+    for (std::size_t begin = 0; begin < text.size();) {
+      std::size_t end = text.find(' ', begin + 1);
+      if (end == std::string::npos) end = text.size();
+      // A word alone: nothing is remembered of another. The space that is put before it is there.
+      const Ids more = encode(t, text.substr(begin, end - begin));
+      one_by_one.insert(one_by_one.end(), more.begin(), more.end());
+      begin = end;
+    }
+    CHECK(ids == one_by_one);
+  }
+}
+
+TEST_CASE("threads share a text out without changing a token", "[text][tokenizer][threads]") {
+  Random random{13};
+  const std::string vocabulary[] = {"the",     "cat's",     " sat",   "\n",   "\n\n",
+                                    ".\n",     " \n",       "日本語", "!",    "42",
+                                    "<|end|>", "<|end|>of", "\r\n",   "we'll"};
+  std::string text;
+  while (text.size() < std::size_t{3} << 20) text += vocabulary[random.below(14)];
+  for (Tokenizer t : {byte_tokenizer(kSpecial), train_char_tokenizer(text, kSpecial),
+                      train_bpe_tokenizer(text, 400, kSpecial)}) {
+    INFO(kind_name(t.kind));
+    const Ids expected = encode(t, text);
+    CHECK(encode(t, text, {.threads = 2}) == expected);
+    CHECK(encode(t, text, {.threads = 7}) == expected);
+    add_special_tokens(t, std::vector<std::string>{"t\nt"});  // may not be cut in two
+    index_tokenizer(t);
+    CHECK(encode(t, text, {.threads = 5}) == encode(t, text));
+  }
+  const Tokenizer few = train_char_tokenizer("ab.\n");
+  std::string letters;
+  while (letters.size() < std::size_t{1} << 20) letters += "ab.\n";
+  letters[700'001] = letters[300'001] = '?';
+  CHECK_THROWS_WITH(encode(few, letters, {.threads = 4}), ContainsSubstring("byte 300001 "));
+}
+
+TEST_CASE("texts one by one and together give the same tokens", "[text][tokenizer][threads]") {
+  Random random{14};
+  std::vector<std::string> texts = {"", "a"};
+  for (int i = 0; i < 200; ++i) texts.push_back(kText.substr(0, random.below(70)));  // ASCII
+  const std::vector<std::string_view> views(texts.begin(), texts.end());
+  for (const Tokenizer& t : all_kinds()) {
+    for (const int threads : {1, 3, 500}) {
+      const std::vector<Ids> all = encode_all(t, views, {.threads = threads});
+      REQUIRE(all.size() == texts.size());
+      for (std::size_t i = 0; i < texts.size(); ++i) CHECK(all[i] == encode(t, texts[i]));
+    }
+  }
+  CHECK(encode_all(all_kinds()[2], {}).empty());
+}
+
 TEST_CASE("a stream holds back a character until it is complete", "[text][tokenizer][stream]") {
   const Tokenizer t = byte_tokenizer();
   StreamDecoder stream;

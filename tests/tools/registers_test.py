@@ -111,14 +111,10 @@ class Committed(unittest.TestCase):
         self.assertEqual(architectures, ["75", "80", "86", "89", "90", "120"])
         self.assertIn("| kernel | shared | %s |" % " | ".join("sm_" + a for a in architectures), self.text)
 
-    def test_no_kernel_spills_but_those_that_are_known_to(self):
-        fast, clear = self.text.split("## Fast kernels")[1].split("## Clear kernels")
-        self.assertIn("No kernel spills.", clear)
-        spills = [line for line in fast.splitlines() if "**" in line]
-        self.assertEqual("No kernel spills." in fast, not spills)
-        for line in spills:  # heads of 128 in bf16, backward, on sm_120 alone, which is the last column
-            self.assertTrue(line.startswith("| `attention_backward_keys_kernel<TensorCores<128>"), line)
-            self.assertEqual([i for i, cell in enumerate(line.split("|")[:-1]) if "**" in cell], [8], line)
+    def test_no_kernel_spills(self):
+        tables = self.text.split("## Fast kernels")[1]
+        self.assertEqual([line for line in tables.splitlines() if "**" in line], [])
+        self.assertEqual(tables.count("No kernel spills."), 2)
 
 
 class Command(unittest.TestCase):

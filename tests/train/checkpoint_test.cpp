@@ -127,13 +127,14 @@ TEST_CASE("the folder is the newest checkpoint's model, and the two newest are k
     take_steps(trainer, data, 1);
     save(trainer, out);
     const fs::path newest = *newest_checkpoint(out);
-    for (const char* name : {"model.safetensors", "config.json", "tokenizer.json"}) {
+    for (const char* name :
+         {"model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json"}) {
       CHECK(read_file(out / name) == read_file(newest / name));
     }
   }
   CHECK(names_in(out / "checkpoints") == std::set<std::string>{"step-000003", "step-000004"});
-  CHECK(names_in(out) ==
-        std::set<std::string>{"checkpoints", "config.json", "model.safetensors", "tokenizer.json"});
+  CHECK(names_in(out) == std::set<std::string>{"checkpoints", "config.json", "model.safetensors",
+                                               "tokenizer.json", "tokenizer_config.json"});
   Gpt<float> loaded = small_model(read_model_config(out), small_settings(), 99);
   load_parameters(loaded, out);
   CHECK(same_bits(parameters_of(loaded), parameters_of(model)));
@@ -235,5 +236,57 @@ TEST_CASE("a broken checkpoint is refused by the file's name", "[checkpoint]") {
   refused("training.json", replaced("\"settings\"", "\"setting\""));
   refused("training.json", replaced("\"beta1\"", "\"beta\""));
   refused("training.json", "[]");
+  // Numbers that would wrap around, and texts that are none.
+  refused("training.json", replaced("\"step\": 0", "\"step\": 4294967296"));
+  refused("training.json", replaced("\"step\": 0", "\"step\": 0.5"));
+  refused("training.json", replaced("\"data_counter\": 0", "\"data_counter\": -1"));
+  refused("training.json", replaced("\"batch\": 3", "\"batch\": 1e300"));
+  refused("training.json", replaced("\"batch\": 3", "\"batch\": true"));
+  refused("training.json", replaced("\"elapsed_s\": 0.0", "\"elapsed_s\": -1.0"));
+  refused("training.json", replaced("\"threads\": 2", "\"threads\": 2147483648"));
+  refused("training.json", std::string(100000, '['));
   load_checkpoint(trainer, good);
+}
+
+TEST_CASE("a checkpoint of which one file is bad leaves the trainer as it was", "[checkpoint]") {
+  const TemporaryFolder folder;
+  const TokenFile data = small_data(folder);
+  Gpt<float> model = small_model(small_config(), small_settings());
+  Trainer trainer = make_trainer(model, small_settings());
+  take_steps(trainer, data, 3);
+  save(trainer, folder / "m");
+  const fs::path good = *newest_checkpoint(folder / "m");
+  Gpt<float> other_model = small_model(small_config(), small_settings(), 2);
+  Trainer other = make_trainer(other_model, small_settings());
+  take_steps(other, data, 1);
+  const auto copy = [](std::span<const float> values) {
+    return std::vector<float>(values.begin(), values.end());
+  };
+  const std::vector<float> weights = copy(parameters_of(other_model)), m = copy(floats_of(other.m)),
+                           v = copy(floats_of(other.v));
+  const auto refused = [&](const char* file, float value) {
+    const fs::path bad = folder / "bad";
+    fs::remove_all(bad);
+    fs::copy(good, bad);
+    std::string content = read_file(bad / file);
+    std::memcpy(content.data() + content.size() - 4, &value, 4);
+    fs::remove(bad / file);
+    std::ofstream(bad / file, std::ios::binary) << content;
+    CAPTURE(file, value);
+    CHECK_THROWS_WITH(load_checkpoint(other, bad), ContainsSubstring("not finite"));
+    CHECK(same_bits(weights, parameters_of(other_model)));
+    CHECK(same_bits(m, floats_of(other.m)));
+    CHECK(same_bits(v, floats_of(other.v)));
+    CHECK(other.step == 1);
+  };
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  for (const char* file :
+       {"model.safetensors", "optimizer-m.safetensors", "optimizer-v.safetensors"}) {
+    refused(file, nan);
+    refused(file, -std::numeric_limits<float>::infinity());
+  }
+  refused("optimizer-v.safetensors", -1e-9f);  // a mean of squares
+  load_checkpoint(other, good);
+  CHECK(same_bits(parameters_of(model), parameters_of(other_model)));
+  CHECK(other.step == 3);
 }

@@ -29,6 +29,14 @@ void check_memory(const Memory& memory, std::int64_t bytes, const std::string& w
   });
 }
 
+void check_belongs(const Tokenizer& tokenizer, const GptConfig& config, const std::string& model) {
+  check(vocab_size(tokenizer) <= config.vocab_size, [&] {
+    return fmt::format(
+        "{}: the tokenizer has {} tokens and the model {}: they do not belong together", model,
+        vocab_size(tokenizer), config.vocab_size);
+  });
+}
+
 std::int64_t bf16_training_bytes(const GptConfig& config, const Ops<float>& ops,
                                  const Ops<Bfloat16>& bf16_ops, int B, int T) {
   const MemoryLedger master =

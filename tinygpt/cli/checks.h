@@ -7,6 +7,7 @@
 
 #include "tinygpt/core/bfloat16.h"
 #include "tinygpt/model/gpt.h"
+#include "tinygpt/text/tokenizer.h"
 
 namespace tinygpt::cli {
 
@@ -14,6 +15,10 @@ namespace tinygpt::cli {
 // bytes; `advice` says what would need less.
 void check_memory(const Memory& memory, std::int64_t bytes, const std::string& what,
                   const std::string& advice);
+
+// Refuses a tokenizer with more tokens than the model has. (Fewer are usual: embeddings are
+// padded.)
+void check_belongs(const Tokenizer& tokenizer, const GptConfig& config, const std::string& model);
 
 // What `tinygpt train --dtype bf16` takes of a device: beside the model in bf16 there is one in
 // float that writes samples. Its weights are the master weights, which the other's ledger counts

@@ -16,7 +16,7 @@
 #include "tinygpt/core/error.h"
 #include "tinygpt/core/file.h"
 #include "tinygpt/core/sha256.h"
-#include "tinygpt/io/corpus_json.h"
+#include "tinygpt/io/corpus_write.h"
 #include "tinygpt/io/sources.h"
 #include "tinygpt/io/tokenizer_json.h"
 #include "tinygpt/text/corpus.h"
@@ -36,6 +36,7 @@ struct Arguments {
   std::int64_t stories = 40000;
   std::uint64_t seed = 1;
   std::string grammar;
+  std::string style;
   std::string from;
   std::string sha256;
   double validation_share = 0.1;
@@ -64,12 +65,13 @@ std::string_view text_of(const MappedFile& file) {
 }
 
 std::string grammar_text(const Arguments& a) {
-  return a.grammar.empty() ? std::string(tinytales_grammar_text()) : read_file(a.grammar, 1 << 24);
+  return a.grammar.empty() ? std::string(tinytales_style(a.style).grammar)
+                           : read_file(a.grammar, 1 << 24);
 }
 
 Documents draw_tinytales(const Arguments& a, CorpusInfo& info, StatusLine& status) {
   const Grammar grammar =
-      parse_grammar(grammar_text(a), a.grammar.empty() ? "datasets/tinytales.grammar" : a.grammar);
+      parse_grammar(grammar_text(a), a.grammar.empty() ? tinytales_style(a.style).file : a.grammar);
   Documents d;
   const std::int64_t held_out = std::clamp<std::int64_t>(a.stories / 40, 1, 1000);
   status.show(fmt::format("drawing {} stories", a.stories + held_out));
@@ -205,47 +207,15 @@ Tokenizer make_tokenizer(const Arguments& a, const TextSplit& split) {
   return train_char_tokenizer(text, special);
 }
 
-// What the writer gets is not in place before it is finished.
-void write_split(TokenFileWriter& writer, SplitInfo& info,
-                 const std::vector<std::string_view>& documents, bool has_documents,
-                 const Tokenizer& tokenizer, StatusLine& status) {
-  const SpecialToken* end = find_special(tokenizer, kEndOfText);
-  for (std::size_t i = 0; i < documents.size(); ++i) {
-    if (i % 4096 == 0) {
-      status.show(fmt::format("encoding: {:.0f}%", 100.0 * static_cast<double>(i) /
-                                                       static_cast<double>(documents.size())));
-    }
-    writer.append(encode(tokenizer, documents[i], {.allow_special = false}));
-    if (has_documents) writer.append(std::span(&end->id, 1));
-    info.bytes += static_cast<std::int64_t>(documents[i].size()) + (has_documents ? 1 : 0);
-  }
-  info.documents = static_cast<std::int64_t>(documents.size());
-  info.tokens = writer.size();
-}
-
-// A text that the tokenizer cannot encode, or a full disk, leaves what was there.
-void write_corpus(const fs::path& folder, CorpusInfo& info, const TextSplit& split,
-                  const Tokenizer& tokenizer, StatusLine& status) {
-  const bool documents = split.has_documents;
-  check(!documents || find_special(tokenizer, kEndOfText) != nullptr, [&] {
-    return fmt::format("--tokenizer: it has no {} token, which parts this corpus's documents",
-                       kEndOfText);
-  });
-  const bool is_new = fs::create_directories(folder);
+void encode_corpus(const fs::path& folder, CorpusInfo& info, const TextSplit& split,
+                   const Tokenizer& tokenizer, StatusLine& status) {
   try {
-    TokenFileWriter validation(folder / "validation.npy", vocab_size(tokenizer));
-    TokenFileWriter train(folder / "train.npy", vocab_size(tokenizer));
-    write_split(validation, info.validation, split.validation, documents, tokenizer, status);
-    write_split(train, info.train, split.train, documents, tokenizer, status);
-    fs::remove(folder / "corpus.json");  // until the new parts are all there
-    validation.finish();
-    train.finish();
-    save_tokenizer(folder / "tokenizer.json", tokenizer);
-    save_corpus_info(folder, info);
+    write_corpus(folder, info, split, tokenizer, [&](std::size_t done, std::size_t documents) {
+      status.show(fmt::format("encoding: {:.0f}%",
+                              100.0 * static_cast<double>(done) / static_cast<double>(documents)));
+    });
   } catch (...) {
     status.clear();
-    std::error_code not_empty;
-    if (is_new) fs::remove(folder, not_empty);
     throw;
   }
 }
@@ -292,6 +262,9 @@ void check_arguments(Arguments& a) {
   check(a.validation_share > 0 && a.validation_share < 1,
         "--validation: must be between 0 and 1, such as 0.1");
   check(a.stories >= 2 && a.stories <= 100'000'000, "--stories: must be between 2 and 100,000,000");
+  check(a.style.empty() || (a.is_tinytales() && a.grammar.empty()),
+        "--style: only for tinytales, and not with --grammar");
+  tinytales_style(a.style);
   check(!a.is_tinytales() || (a.from.empty() && a.sha256.empty()),
         "--from and --sha256: tinytales are drawn from a grammar; give another with --grammar");
   check(a.is_tinytales() || a.grammar.empty(), "--grammar: only for tinytales");
@@ -310,7 +283,8 @@ std::unique_ptr<CorpusInfo> old_corpus(const fs::path& folder) {
 void run(Arguments a) {
   const auto start = std::chrono::steady_clock::now();
   check_arguments(a);
-  const std::string name = fs::path(a.source).stem().string();
+  const std::string name =
+      a.is_tinytales() ? tinytales_style(a.style).corpus : fs::path(a.source).stem().string();
   const fs::path folder = a.out.empty() ? fs::path("data") / name : fs::path(a.out);
   check(!fs::exists(folder / "config.json"), [&] {
     return fmt::format("--out {}: a model is there; give another folder", folder.string());
@@ -330,9 +304,7 @@ void run(Arguments a) {
   const Documents d = a.is_tinytales() ? draw_tinytales(a, info, status) : read_texts(a, inputs);
   status.show("making the tokenizer");
   const Tokenizer tokenizer = make_tokenizer(a, d.split);
-  info.tokenizer = kind_name(tokenizer.kind);
-  info.vocab_size = vocab_size(tokenizer);
-  write_corpus(folder, info, d.split, tokenizer, status);
+  encode_corpus(folder, info, d.split, tokenizer, status);
   status.clear();
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
   print_summary(info, folder, took.count());
@@ -355,6 +327,7 @@ void add_data_command(CLI::App& app) {
   command->add_option("--stories", a->stories, "tinytales: stories to train on")
       ->capture_default_str();
   add_seed_option(*command, a->seed, "tinytales: which stories");
+  command->add_option("--style", a->style, "tinytales: in another voice (letters)");
   command->add_option("--grammar", a->grammar, "tinytales: another grammar file");
   command->add_option("--from", a->from, "Take the text from this file instead of the network");
   command->add_option("--sha256", a->sha256, "The digest that the text must have");

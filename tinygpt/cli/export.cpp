@@ -1,4 +1,4 @@
-// tinygpt export and tinygpt import: a model as one GGUF file, and back to a folder.
+// tinygpt export and tinygpt import: a model as one GGUF file, and as a folder.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -67,7 +67,7 @@ void run_export(const ExportArguments& a) {
   const fs::path folder(a.model);
   const GptConfig config = read_model_config(folder);
   check_has_weights(folder);
-  const Tokenizer tokenizer = load_tokenizer(folder / "tokenizer.json");
+  const Tokenizer tokenizer = load_folder_tokenizer(folder);
   const fs::path out =
       a.out.empty() ? fs::path(plain(a.model).string() + ".gguf") : fs::path(a.out);
   check(!fs::is_directory(out), [&] {
@@ -82,20 +82,41 @@ void run_export(const ExportArguments& a) {
              static_cast<double>(fs::file_size(out)) / 1e6);
 }
 
+// A folder that others wrote: shards, bfloat16 and the two files of an old tokenizer become one
+// file of floats and one tokenizer.json.
+void import_folder(const fs::path& from, const fs::path& out) {
+  check(!fs::exists(out) || !fs::equivalent(from, out),
+        [&] { return fmt::format("--out {}: is the folder itself; give another", out.string()); });
+  const GptConfig config = read_model_config(from);
+  check_has_weights(from);
+  const Tokenizer tokenizer = load_folder_tokenizer(from);
+  check_belongs(tokenizer, config, from.string());
+  Gpt<float> model = make_holder(config, from.string());
+  load_parameters(model, from);
+  save_folder(model, tokenizer_to_json(tokenizer), out);
+}
+
+void import_gguf(const fs::path& from, const fs::path& out) {
+  const GgufFile file = open_gguf(from);
+  const GptConfig config = read_gguf_config(file);
+  const Tokenizer tokenizer = read_gguf_tokenizer(file);
+  Gpt<float> model = make_holder(config, from.string());
+  load_gguf(model, file);
+  save_folder(model, tokenizer_to_json(tokenizer), out);
+}
+
 void run_import(const ImportArguments& a) {
+  const bool is_folder = fs::is_directory(a.file);
+  check(!is_folder || !a.out.empty(),
+        "--out: say which folder the model is to be in; it cannot be the folder that it is in");
   const fs::path out = a.out.empty() ? fs::path(a.file).replace_extension() : fs::path(a.out);
   check(a.overwrite || !fs::exists(out / "config.json"), [&] {
     return fmt::format("--out {}: there is a model already; --overwrite replaces it", out.string());
   });
-  const GgufFile file = open_gguf(a.file);
-  const GptConfig config = read_gguf_config(file);
-  const Tokenizer tokenizer = read_gguf_tokenizer(file);
-  Gpt<float> model = make_holder(config, a.file);
-  load_gguf(model, file);
-  save_model(model, out);
-  save_tokenizer(out / "tokenizer.json", tokenizer);
+  if (is_folder) import_folder(plain(a.file), out);
+  else import_gguf(a.file, out);
   fmt::print("The model is in {}: {} parameters\n", out.string(),
-             short_number(static_cast<double>(parameter_ledger(config).total)));
+             short_number(static_cast<double>(parameter_ledger(read_model_config(out)).total)));
 }
 
 }  // namespace
@@ -115,11 +136,14 @@ void add_export_command(CLI::App& app) {
 }
 
 void add_import_command(CLI::App& app) {
-  CLI::App* command =
-      app.add_subcommand("import", "Make a model's folder of a GGUF file (GPT-2, LLaMA)");
+  CLI::App* command = app.add_subcommand(
+      "import", "Make a model's folder of a GGUF file, or of one that others wrote");
   const auto a = std::make_shared<ImportArguments>();
-  command->add_option("file", a->file, "The GGUF file")->required();
-  command->add_option("--out", a->out, "The folder (default: the file's name without .gguf)");
+  command
+      ->add_option("model", a->file,
+                   "A GGUF file, or a folder of Hugging Face's (GPT-2, LLaMA; shards, bfloat16)")
+      ->required();
+  command->add_option("--out", a->out, "The folder (default: a file's name without .gguf)");
   command->add_flag("--overwrite", a->overwrite, "Replace a model that is there");
   command->callback([a] { run_import(*a); });
 }

@@ -27,6 +27,7 @@ namespace {
 
 struct Arguments {
   std::string model = "models/demo";
+  std::vector<std::string> adapters;
   std::string prompt;
   std::string prompt_file;
   int samples = 1;
@@ -86,12 +87,17 @@ struct Writers {
 std::vector<int> continue_prompt(const Writers& w, const Arguments& a, std::span<const int> tokens,
                                  const OnToken& on_token, Timing* timing) {
   const int sequence = add_sequence(w.engine);
+  std::vector<int> text;
   if (w.draft == nullptr) {
-    return generate<float>(w.engine, sequence, tokens, a.settings, on_token, timing);
+    text = generate<float>(w.engine, sequence, tokens, a.settings, on_token, timing);
+  } else {
+    const int drafting = add_sequence(*w.draft);
+    text = generate_speculative<float>(w.engine, sequence, *w.draft, drafting, tokens, a.settings,
+                                       {.draft_tokens = a.draft_tokens}, on_token, timing);
+    remove_sequence(*w.draft, drafting);
   }
-  return generate_speculative<float>(w.engine, sequence, *w.draft, add_sequence(*w.draft), tokens,
-                                     a.settings, {.draft_tokens = a.draft_tokens}, on_token,
-                                     timing);
+  remove_sequence(w.engine, sequence);
+  return text;
 }
 
 // Writes one text as it comes.
@@ -157,12 +163,12 @@ Timing write_all(const Writers& w, const Arguments& a, const std::string& prompt
   return timing;
 }
 
-ModelSource open_draft(const Arguments& a, const ModelSource& model, const Kernels& kernels) {
+ModelSource open_draft(const Arguments& a, const ModelSource& model) {
   check(a.samples == 1, "--draft writes one text at a time: leave --samples out");
   check(a.draft_tokens >= 1 && a.draft_tokens <= 64, [&] {
     return fmt::format("--draft-tokens is {}: it must be between 1 and 64", a.draft_tokens);
   });
-  ModelSource draft = open_model_source(a.draft, kernels);
+  ModelSource draft = open_model(a.draft);
   check(
       draft.tokenizer.vocabulary == model.tokenizer.vocabulary &&
           draft.config.vocab_size == model.config.vocab_size,
@@ -175,7 +181,7 @@ void run(Arguments& a) {
   check(a.settings.max_tokens >= 1, "--max-tokens: must be at least 1");
   check_sampling(a.settings.sampling);
   const Kernels kernels = choose_kernels(a.kernels);
-  const ModelSource source = open_model_source(a.model, kernels);
+  const ModelSource source = open_model(a.model);
   const std::string prompt = prompt_text(a);
   // Refuses a prompt before anything is written, and gives the length of the longest text.
   const std::vector<int> tokens = prompt_tokens(a, source.tokenizer, prompt);
@@ -187,13 +193,14 @@ void run(Arguments& a) {
   settings.cache = cache_type(a.engine);
   std::optional<ModelSource> draft_source;
   if (!a.draft.empty()) {
-    draft_source = open_draft(a, source, kernels);
+    draft_source = open_draft(a, source);
     settings.capacity = std::min(settings.capacity, draft_source->config.context_length);
     settings.logit_rows = a.draft_tokens + 1;
     check_engine_memory(*draft_source, kernels, settings);
   }
   check_engine_memory(source, kernels, settings);
-  const InferenceModel model = load_inference_model(source, kernels);
+  InferenceModel model = load_inference_model(source, kernels);
+  load_adapters(model, a.adapters, complete_settings(settings, source.config).rows);
   Engine<float> engine = make_engine(model.weights, settings), draft_engine;
   InferenceModel draft;
   Writers writers{source.tokenizer, engine};
@@ -207,7 +214,13 @@ void run(Arguments& a) {
   if (const SpecialToken* end = find_special(source.tokenizer, kEndOfText))
     a.settings.stop_token = end->id;
   catch_interrupts();
-  print_timing(write_all(writers, a, prompt, tokens));
+  Timing timing;
+  for (std::size_t i = 0; i < std::max<std::size_t>(model.adapted.size(), 1); ++i) {
+    if (!model.adapted.empty()) engine.weights = model.adapted[i];
+    if (i > 0 && !a.json) write("\n");
+    add(timing, write_all(writers, a, prompt, tokens));
+  }
+  print_timing(timing);
   if (was_interrupted()) throw CLI::RuntimeError(130);
 }
 
@@ -218,6 +231,10 @@ void add_generate_command(CLI::App& app) {
   const auto a = std::make_shared<Arguments>();
   command->add_option("--model", a->model, "The model's folder, or a GGUF file")
       ->capture_default_str();
+  command
+      ->add_option("--adapter", a->adapters,
+                   "A LoRA adapter's folder; given again, each text is written with every one")
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   command->add_option("--prompt", a->prompt, "The beginning, which the model continues");
   command
       ->add_option("--prompt-file", a->prompt_file, "The same from a file, or - for standard input")
@@ -232,7 +249,7 @@ void add_generate_command(CLI::App& app) {
   add_engine_options(*command, a->engine);
   command->add_option("--draft", a->draft,
                       "A smaller model with the same tokenizer, which drafts tokens that the model "
-                      "then reads together: the same texts, faster where the draft is often right");
+                      "then reads together: texts as before, faster where the draft is often right");
   command->add_option("--draft-tokens", a->draft_tokens, "Tokens drafted at a time")
       ->capture_default_str();
   add_kernel_options(*command, a->kernels);

@@ -5,33 +5,32 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "tinygpt/cli/kernels.h"
+#include "tinygpt/cli/model_source.h"
 #include "tinygpt/infer/engine.h"
 #include "tinygpt/infer/generate.h"
-#include "tinygpt/text/tokenizer.h"
+#include "tinygpt/model/adapter.h"
 
 namespace tinygpt::cli {
 
-// What a file or folder says of a model before its weights are read.
-struct ModelSource {
-  std::string path;
-  bool is_gguf = false;
-  GptConfig config;
-  Tokenizer tokenizer;
-  std::int64_t weight_bytes = 0;  // what they will take
-};
-
-// Throws Error where there is no model, or its tokenizer does not belong to it.
-ModelSource open_model_source(const std::string& path, const Kernels& kernels);
+// Bytes that the weights will take of the device's memory.
+std::int64_t weight_bytes(const ModelSource& source, const Kernels& kernels);
 
 // Weights in the device's memory and the view of them.
 struct InferenceModel {
   std::optional<Gpt<float>> gpt;
   std::unique_ptr<GgufWeights> gguf;
   ModelWeights<float> weights;
+  std::vector<Adapter<float>> adapters;      // all beside the one base
+  std::vector<ModelWeights<float>> adapted;  // the weights with each of them
 };
 InferenceModel load_inference_model(const ModelSource& source, const Kernels& kernels);
+
+// LoRA adapters' folders, for an engine of so many rows. Throws Error where one does not belong to
+// the model, or the model is a GGUF file.
+void load_adapters(InferenceModel& model, const std::vector<std::string>& folders, int rows);
 
 // --temperature, --top-k, --top-p and --seed
 void add_sampling_options(CLI::App& command, GenerateSettings& settings);

@@ -43,12 +43,17 @@ int main(int argc, char** argv) {
   tinygpt::cli::add_data_command(app);
   tinygpt::cli::add_tokenizer_command(app);
   tinygpt::cli::add_train_command(app);
+  tinygpt::cli::add_finetune_command(app);
+  tinygpt::cli::add_merge_command(app);
   tinygpt::cli::add_generate_command(app);
   tinygpt::cli::add_chat_command(app);
+  tinygpt::cli::add_eval_command(app);
+  tinygpt::cli::add_quantize_command(app);
   tinygpt::cli::add_export_command(app);
   tinygpt::cli::add_import_command(app);
   tinygpt::cli::add_info_command(app);
   tinygpt::cli::add_bench_command(app);
+  tinygpt::cli::add_plot_command(app);
   try {
     app.parse(argc, argv);
     return std::fflush(stdout) == 0 ? 0 : fail("standard output cannot be written");

@@ -1,5 +1,6 @@
 // tinygpt tokenizer train|encode|decode|info
 #include <fmt/format.h>
+#include <omp.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -54,7 +55,7 @@ struct UseArguments {
 // A tokenizer.json, or a model's folder that holds one.
 Tokenizer load_from(const std::string& path) {
   const bool is_folder = fs::is_directory(path);
-  return load_tokenizer(is_folder ? fs::path(path) / "tokenizer.json" : fs::path(path));
+  return is_folder ? load_folder_tokenizer(path) : load_tokenizer(path);
 }
 
 std::string read_standard_input() {
@@ -118,7 +119,8 @@ std::string text_of(const UseArguments& a) {
 
 void run_encode(const UseArguments& a) {
   const Tokenizer t = load_from(a.tokenizer);
-  const std::vector<int> ids = encode(t, text_of(a), {.allow_special = !a.no_special});
+  const std::vector<int> ids =
+      encode(t, text_of(a), {.allow_special = !a.no_special, .threads = omp_get_max_threads()});
   const char* between = a.json ? "," : " ";
   const std::string line = fmt::format("{}", fmt::join(ids, between));
   write_standard_output(a.json ? "[" + line + "]\n" : line + "\n");

@@ -131,6 +131,10 @@ void add_train_options(CLI::App& command, TrainOptions& o) {
       ->capture_default_str();
   command.add_option("--out", o.out, "The model's folder")->capture_default_str();
   add_shape_options(command, o.shape);
+  add_session_options(command, o);
+}
+
+void add_session_options(CLI::App& command, TrainOptions& o) {
   add_step_options(command, o.settings);
   command.add_option("--checkpoint-every", o.checkpoint_every, "Steps between checkpoints")
       ->capture_default_str();

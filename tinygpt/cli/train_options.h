@@ -40,6 +40,9 @@ struct TrainOptions {
 // Adds them all to the command.
 void add_train_options(CLI::App& command, TrainOptions& options);
 
+// Those that a training of any kind has: of its steps, of what is measured, shown and saved.
+void add_session_options(CLI::App& command, TrainOptions& options);
+
 // Sets what --preset stands for, except where the command line says otherwise, then the defaults
 // that follow from other options, and checks what needs no file to be checked. Throws Error, naming
 // the option.

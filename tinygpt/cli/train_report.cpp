@@ -11,6 +11,7 @@
 #include "tinygpt/cli/train_session.h"
 #include "tinygpt/core/sha256.h"
 #include "tinygpt/infer/generate.h"
+#include "tinygpt/model/adapter.h"
 #include "tinygpt/text/tinytales.h"
 #include "tinygpt/text/unicode.h"
 
@@ -62,7 +63,9 @@ std::string clock_time(double seconds) {
 std::string progress_row(const Session& s, const StepResult& result) {
   const int steps = s.trainer.settings.steps;
   const double rate = tokens_per_second(s);
-  const double flops = flop_ledger(s.model.config, s.trainer.settings.time).step * rate;
+  const FlopLedger ledger = flop_ledger(s.model.config, s.trainer.settings.time);
+  // Frozen weights have no gradient: of the backward pass's two products one is left.
+  const double flops = (s.model.adapter != nullptr ? 2 * ledger.forward : ledger.step) * rate;
   const double left =
       seconds_since(s.start) / (s.trainer.step - s.first_step) * (steps - s.trainer.step);
   const auto number = [](bool known, double value) {
@@ -93,8 +96,12 @@ std::string write_text(Session& s, std::uint64_t seed, int max_tokens) {
 std::optional<StoryReview> review(Session& s) {
   constexpr int kStories = 24;
   const CorpusInfo& info = s.corpus.info;
-  if (info.name != "tinytales" || info.text_sha256 != sha256(tinytales_grammar_text())) return {};
-  const Grammar grammar = parse_grammar(tinytales_grammar_text(), "datasets/tinytales.grammar");
+  const std::vector<TinytalesStyle> styles = tinytales_styles();
+  const auto style = std::find_if(styles.begin(), styles.end(), [&](const TinytalesStyle& known) {
+    return known.corpus == info.name && sha256(known.grammar) == info.text_sha256;
+  });
+  if (style == styles.end()) return {};
+  const Grammar grammar = parse_grammar(style->grammar, style->file);
   std::vector<std::string> stories;
   for (int i = 0; i < kStories && !was_interrupted(); ++i) {
     if (!s.options.json) s.status.show(fmt::format("reading story {} of {}", i + 1, kStories));
@@ -112,7 +119,7 @@ json result_json(const Session& s, const std::optional<StoryReview>& stories) {
                {"validation_loss", loss},
                {"validation_nats_per_byte", s.corpus.per_byte(loss)},
                {"elapsed_s", s.trainer.elapsed},
-               {"model", s.options.out}};
+               {s.model.adapter != nullptr ? "adapter" : "model", s.options.out}};
   if (has_floor(s)) line["floor_nats_per_byte"] = *s.corpus.info.validation.floor_nats_per_byte;
   if (stories) {
     line["stories"] = stories->stories;
@@ -145,6 +152,7 @@ void print_plan(const Session& s) {
   fmt::print("{:<10}{}: {} layers, {} heads, width {}, vocabulary {}: {} parameters\n", "model",
              c.family == Family::gpt2 ? "gpt2" : "llama", c.layers, c.heads, c.width, c.vocab_size,
              short_number(static_cast<double>(parameter_ledger(c).total)));
+  if (!s.adapter_plan.empty()) fmt::print("{:<10}{}\n", "adapter", s.adapter_plan);
   fmt::print("{:<10}{} steps of {} x {} tokens{}\n", "training", t.steps, t.batch * t.accumulate,
              t.time, passes);
   const KernelChoice& k = s.options.kernels;
@@ -164,26 +172,29 @@ void print_plan(const Session& s) {
 
 json describe(const Session& s) {
   const GptConfig& c = s.model.config;
-  json line = {{"event", "start"},
-               {"corpus", s.corpus.info.name},
-               {"corpus_tokens", s.corpus.train.size()},
-               {"device", s.options.kernels.device},
-               {"kernels", s.options.kernels.kernels},
-               {"threads", s.options.kernels.threads},
-               {"peak_gflops", std::round(s.peak_flops * 1e-9)},
-               {"parameters", parameter_ledger(c).total},
-               {"model",
-                {{"family", c.family == Family::gpt2 ? "gpt2" : "llama"},
-                 {"vocab_size", c.vocab_size},
-                 {"context", c.context_length},
-                 {"layers", c.layers},
-                 {"heads", c.heads},
-                 {"kv_heads", c.kv_heads},
-                 {"width", c.width},
-                 {"hidden", c.hidden},
-                 {"tied", c.tied_head},
-                 {"dropout", c.dropout}}},
-               {"settings", settings_to_json(s.trainer.settings)}};
+  json line = {
+      {"event", "start"},
+      {"corpus", s.corpus.info.name},
+      {"corpus_tokens", s.corpus.train.size()},
+      {"device", s.options.kernels.device},
+      {"kernels", s.options.kernels.kernels},
+      {"threads", s.options.kernels.threads},
+      {"peak_gflops", std::round(s.peak_flops * 1e-9)},
+      {"parameters", parameter_ledger(c).total},
+      {"trained_parameters", s.model.adapter != nullptr ? s.model.adapter->layout.parameters()
+                                                        : parameter_ledger(c).total},
+      {"model",
+       {{"family", c.family == Family::gpt2 ? "gpt2" : "llama"},
+        {"vocab_size", c.vocab_size},
+        {"context", c.context_length},
+        {"layers", c.layers},
+        {"heads", c.heads},
+        {"kv_heads", c.kv_heads},
+        {"width", c.width},
+        {"hidden", c.hidden},
+        {"tied", c.tied_head},
+        {"dropout", c.dropout}}},
+      {"settings", settings_to_json(s.trainer.settings)}};
   if (has_floor(s)) line["floor_nats_per_byte"] = *s.corpus.info.validation.floor_nats_per_byte;
   return line;
 }
@@ -253,7 +264,7 @@ void print_result(Session& s) {
     row("  well-formed to the last fact", fmt::format("{}", stories->well_formed));
     row("  of these, not in the training text", fmt::format("{}", stories->novel));
   }
-  fmt::print("The model is in {}\n", s.options.out);
+  fmt::print("The {} is in {}\n", s.model.adapter != nullptr ? "adapter" : "model", s.options.out);
 }
 
 }  // namespace tinygpt::cli

@@ -3,6 +3,8 @@
 
 #include <chrono>
 #include <filesystem>
+#include <functional>
+#include <optional>
 #include <string>
 
 #include "tinygpt/cli/terminal.h"
@@ -41,8 +43,29 @@ struct Session {
   Clock::time_point start = Clock::now();
   double step_seconds = 0;  // of the last steps, smoothed
   StatusLine status{};
+  Product product{};                           // what is saved: the model, or an adapter beside it
+  std::string adapter_plan{};                  // what the adapter is, for the plan
   Clock::time_point last_kept = Clock::now();  // when a progress line was printed for good
 };
+
+// The checkpoint to go on from, where --resume asks for one. Throws Error where the folder holds a
+// product that neither --resume nor --overwrite says what to do with.
+std::optional<std::filesystem::path> find_checkpoint(const TrainOptions& options,
+                                                     const Product& product = {});
+
+// The corpus must be the same to the letter; device, kernels and threads may change, at the price
+// of rounding differently.
+void check_origin(const TrainOptions& options, const TrainOrigin& was, const TrainOrigin& is);
+
+// The model; with --dtype bf16 also the copy that passes are computed on. Then the model itself
+// only has the weights, and room to write samples with them.
+Gpt<float> make_models(const TrainOptions& options, const GptConfig& config, const Kernels& kernels,
+                       Gpt<Bfloat16>& rounded);
+
+// The whole run: from the checkpoint, or from what begin() puts into the model, to the last step.
+// Ends the program with code 130 after an interrupt, when all is saved.
+void run_session(Session& session, const std::optional<std::filesystem::path>& checkpoint,
+                 const TrainOrigin& origin, const std::function<void()>& begin);
 
 double seconds_since(Clock::time_point start);
 double tokens_per_second(const Session& session);

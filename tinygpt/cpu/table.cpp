@@ -42,6 +42,10 @@ Ops<float> ops() {
   ops.gradient_norm = gradient_norm;
   ops.gradient_norm_scratch_size = gradient_norm_scratch_size;
   ops.clip_gradients = clip_gradients;
+  ops.lora_forward = lora_forward;
+  ops.lora_backward = lora_backward;
+  ops.lora_merge = lora_merge;
+  ops.lora_scratch_size = lora_scratch_size;
   ops.linear_gelu_forward = linear_gelu_forward;
   ops.residual_layernorm_forward = residual_layernorm_forward;
   ops.residual_rmsnorm_forward = residual_rmsnorm_forward;

@@ -123,7 +123,8 @@ struct TensorCores {
   static __device__ void multiply_lines(Strip<kColumns>& sums, const Chunk* a, int row,
                                         const Chunk* b) {
     const int lane = threadIdx.x % kWarp;
-#pragma unroll
+    // A head of 128 in two halves: else ptxas loads so far ahead that registers spill on sm_120.
+#pragma unroll 4
     for (int k = 0; k < kHS; k += 16) {
       std::uint32_t of_a[4];
       const int line_a = row + lane / 8 % 2 * 8 + lane % 8;

@@ -20,6 +20,8 @@ Ops<Real> ops_of() {
   table.linear_backward = linear_backward<Real>;
   table.linear_scratch_size = linear_scratch_size;
   table.linear_gelu_forward = linear_gelu_forward<Real>;
+  // The fast product, and the adapter after it, beat the plain product that both are fused in.
+  table.linear_lora_forward = nullptr;
   table.attention_forward = attention_forward<Real>;
   table.attention_backward = attention_backward<Real>;
   table.layernorm_forward = layernorm_forward<Real>;

@@ -1,16 +1,18 @@
 #include "tinygpt/infer/model_weights.h"
 
 #include "tinygpt/core/bfloat16.h"
+#include "tinygpt/model/adapter.h"
 
 namespace tinygpt {
 namespace {
 
 template <class Real>
-Linear<Real> linear_at(const Real* params, std::int64_t weight, std::int64_t bias, int in,
+Linear<Real> linear_at(const Gpt<Real>& m, std::int64_t weight, std::int64_t bias, int in,
                        int out) {
   Linear<Real> layer{in, out};
-  layer.weight = params + weight;
-  if (bias >= 0) layer.bias = params + bias;
+  layer.weight = m.params() + weight;
+  if (bias >= 0) layer.bias = m.params() + bias;
+  attach_adapter(layer, m, weight);
   return layer;
 }
 
@@ -32,13 +34,13 @@ ModelWeights<Real> weights_of(const Gpt<Real>& m) {
   for (const BlockOffsets& b : layout.blocks) {
     w.blocks.push_back({norm_at(p, b.norm1_weight, b.norm1_bias),
                         norm_at(p, b.norm2_weight, b.norm2_bias),
-                        linear_at(p, b.qkv_weight, b.qkv_bias, c.width, c.qkv_width()),
-                        linear_at(p, b.proj_weight, b.proj_bias, c.width, c.width),
-                        linear_at(p, b.up_weight, b.up_bias, c.width, c.up_width()),
-                        linear_at(p, b.down_weight, b.down_bias, c.hidden, c.width)});
+                        linear_at(m, b.qkv_weight, b.qkv_bias, c.width, c.qkv_width()),
+                        linear_at(m, b.proj_weight, b.proj_bias, c.width, c.width),
+                        linear_at(m, b.up_weight, b.up_bias, c.width, c.up_width()),
+                        linear_at(m, b.down_weight, b.down_bias, c.hidden, c.width)});
   }
   w.norm_f = norm_at(p, layout.norm_f_weight, layout.norm_f_bias);
-  w.head = linear_at(p, layout.head, -1, c.width, c.vocab_size);
+  w.head = linear_at(m, layout.head, -1, c.width, c.vocab_size);
   w.bytes = layout.total * std::int64_t{sizeof(Real)};
   return w;
 }

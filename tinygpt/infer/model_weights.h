@@ -42,6 +42,9 @@ std::int64_t gguf_weight_bytes(const GgufFile& file, const Ops<float>& ops);
 // out [C] = row `token` of a file's embedding.
 void read_embedding_row(std::span<float> out, const GgufTensor& embedding, int token);
 
+// With the adapter in use at this time (model.adapter), which must be made for as many rows as the
+// engine takes at once. Views with several adapters may be made of one model: an engine computes
+// with the one that is assigned to its `weights`.
 template <class Real>
 ModelWeights<Real> weights_of(const Gpt<Real>& model);
 

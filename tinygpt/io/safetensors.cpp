@@ -208,16 +208,23 @@ std::int64_t TensorView::size() const {
 }
 
 SafetensorsFile open_safetensors(const std::filesystem::path& path) {
-  SafetensorsFile f{MappedFile(path), {}, {}};
-  Header h{path.string(), f.file.bytes(), {}};
+  MappedFile file(path);
+  SafetensorsFile f = parse_safetensors(file.bytes(), path.string());
+  f.file = std::move(file);  // the map stays where it is
+  return f;
+}
+
+SafetensorsFile parse_safetensors(std::span<const std::byte> bytes, const std::string& name) {
+  SafetensorsFile f;
+  Header h{name, bytes, {}};
   const std::string_view text = header_text(h.file, h.data);
   check(text.starts_with('{'),
         [&] { return h.file + ": not a safetensors file: its header is no JSON object"; });
   const json header = parse_json(text, h.file + ": header");
   h.data = h.data.subspan(kLengthBytes + text.size());
-  for (const auto& [name, entry] : header.items()) {
-    if (name == "__metadata__") read_metadata(f, h, entry);
-    else f.tensors[name] = read_tensor(h, name, entry);
+  for (const auto& [tensor, entry] : header.items()) {
+    if (tensor == "__metadata__") read_metadata(f, h, entry);
+    else f.tensors[tensor] = read_tensor(h, tensor, entry);
   }
   check_extents(h);
   return f;

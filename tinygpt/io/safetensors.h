@@ -39,6 +39,10 @@ struct SafetensorsFile {
 // Throws Error, naming the file, on the first thing that is wrong.
 SafetensorsFile open_safetensors(const std::filesystem::path& path);
 
+// The same for bytes in memory, which must outlive the result; `name` stands for the path in
+// messages.
+SafetensorsFile parse_safetensors(std::span<const std::byte> bytes, const std::string& name);
+
 // Whether copy_as_float reads this type: F32, F16 or BF16.
 bool is_float_dtype(const std::string& dtype);
 

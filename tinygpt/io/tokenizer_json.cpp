@@ -153,24 +153,75 @@ void check_model_options(const Field& model) {
   if (!is_null(dropout) && !is_zero) fail(dropout, "is not supported, only null");
 }
 
+// How a file splits text before it merges, for messages: Split("\\p{N}{1,3}"), ByteLevel.
+std::string describe_split(const Field& f, int depth = 0) {
+  const std::string type = type_of(f);
+  if (type == "Sequence" && depth < 2) {
+    const Field list = member(f, "pretokenizers");
+    std::string all;
+    for (std::size_t i = 0; i < std::min<std::size_t>(length_of(list), 8); ++i) {
+      all += (i == 0 ? "" : ", ") + describe_split(element(list, i), depth + 1);
+    }
+    return all;
+  }
+  const Field pattern = member(f, "pattern");
+  if (is_null(pattern) || !pattern.value->is_object()) return type;
+  const Field regex = member(pattern, "Regex");
+  if (is_null(regex) || !regex.value->is_string()) return type;
+  return fmt::format("{}({})", type, regex.value->get_ref<const std::string&>());
+}
+
+// The ByteLevel part of what splits the text: GPT-2 has it alone, and SmolLM cuts out each digit
+// first. LLaMA 3's and Qwen's files are byte-level too, and split by another pattern.
+Field read_pre_tokenizer(Tokenizer& t, const Field& pre) {
+  if (type_of(pre) == "ByteLevel") return pre;
+  const Field list = type_of(pre) == "Sequence" ? member(pre, "pretokenizers") : Field{};
+  if (length_of(list) == 2 && type_of(element(list, 0)) == "Digits" &&
+      type_of(element(list, 1)) == "ByteLevel") {
+    const Field each = member(element(list, 0), "individual_digits");
+    if (!bool_of(each, false)) fail(each, "is not supported, only true");
+    t.split_digits = true;
+    return element(list, 1);
+  }
+  fail(pre, fmt::format("splits text by {}; GPT-2's ByteLevel is supported, alone or after Digits",
+                        quote_for_message(describe_split(pre))));
+}
+
+// ByteLevel only moves offsets; a template may add tokens, or, as transformers writes it, nothing.
+void check_post_processor(const Field& post) {
+  check_type(post, {"", "ByteLevel", "TemplateProcessing"});
+  if (type_of(post) != "TemplateProcessing") return;
+  const Field single = member(post, "single");
+  for (std::size_t i = 0; i < length_of(single); ++i) {
+    const Field token = member(element(single, i), "SpecialToken");
+    if (!is_null(token)) {
+      fail(post, fmt::format("adds the token {} to every text, which is not supported",
+                             quote_for_message(string_of(member(token, "id")))));
+    }
+  }
+  if (length_of(single) != 1) fail(single, "must hold the text alone");
+}
+
 // Fills in everything but vocabulary, merges and special tokens.
 void read_pipeline(Tokenizer& t, const Field& root) {
   const Field normalizer = member(root, "normalizer");
   if (!is_null(normalizer)) check_type(normalizer, {});
   const Field pre = member(root, "pre_tokenizer");
-  check_type(member(root, "post_processor"), {"", "ByteLevel"});  // that one only moves offsets
+  check_post_processor(member(root, "post_processor"));
   if (is_null(pre)) {
     t.kind = TokenizerKind::character;
     check_type(member(root, "decoder"), {"", "Fuse"});
     return;
   }
-  check_type(pre, {"ByteLevel"});
+  const Field level = read_pre_tokenizer(t, pre);
   check_type(member(root, "decoder"), {"", "ByteLevel"});
   t.kind = TokenizerKind::bpe;
-  const Field prefix = member(pre, "add_prefix_space");
+  const Field prefix = member(level, "add_prefix_space"), regex = member(level, "use_regex");
   if (is_null(prefix)) fail(prefix, "must be true or false");
   t.add_prefix_space = bool_of(prefix, false);
-  t.pre_split = bool_of(member(pre, "use_regex"), true);
+  t.pre_split = bool_of(regex, true);
+  if (t.split_digits && t.add_prefix_space) fail(prefix, "is not supported, only false");
+  if (t.split_digits && !t.pre_split) fail(regex, "is not supported, only true");
 }
 
 struct AddedToken {
@@ -307,7 +358,10 @@ void check_unknown_token(const Tokenizer& t, const Field& model) {
 }  // namespace
 
 Tokenizer parse_tokenizer_json(std::string_view text, const std::string& name) {
-  const json file = parse_json(text, name);
+  return tokenizer_from_json(parse_json(text, name), name);
+}
+
+Tokenizer tokenizer_from_json(const json& file, const std::string& name) {
   const Field root{&file, name + ": "};
   object_of(root);
   const Field model = member(root, "model");
@@ -318,7 +372,10 @@ Tokenizer parse_tokenizer_json(std::string_view text, const std::string& name) {
   read_pipeline(t, root);
   read_vocabulary(t, root, vocab);
   read_merges(t, member(model, "merges"), vocab);
-  if (t.kind == TokenizerKind::bpe && is_bytes_only(t)) t.kind = TokenizerKind::byte;
+  if (t.kind == TokenizerKind::bpe && is_bytes_only(t)) {
+    t.kind = TokenizerKind::byte;
+    t.split_digits = false;  // where a token is a byte, nothing is to be split
+  }
   try {
     index_tokenizer(t);
   } catch (const Error& e) {

@@ -101,7 +101,7 @@ Activations<Real> plan_activations(const GptConfig& c, Purpose purpose, int B, i
     a.sine = bump.take<float>(std::int64_t{T} * (c.head_size() / 2));
   }
   a.branch = bump.take<Real>(N * c.width);
-  if (purpose == Purpose::training) {
+  if (purpose != Purpose::inference) {
     for (int l = 0; l < c.layers; ++l) a.blocks.push_back(take_block<Real>(bump, c, N));
     a.norm_f = take_norm<Real>(bump, c, N);
     a.logit_rows = static_cast<int>(N);
@@ -132,7 +132,7 @@ std::int64_t scratch_floats(const GptConfig& c, const Ops<Real>& ops, Purpose pu
   for (const int rows : {1, std::min(T, logit_rows), std::min(N, logit_rows)}) {
     allow_linear(rows, c.width, c.vocab_size);
   }
-  if (purpose == Purpose::training) {
+  if (purpose != Purpose::inference) {
     const bool gpt2 = c.family == Family::gpt2;
     const NormScratchSize* size = gpt2 ? ops.layernorm_scratch_size : ops.rmsnorm_scratch_size;
     most = std::max(most, size(N, c.width));

@@ -45,7 +45,7 @@ std::span<const float> AttentionMaps::map(int layer, int head) const {
 }
 
 AttentionMaps attention_maps(const Gpt<float>& model, int b) {
-  check(model.purpose == Purpose::training,
+  check(model.purpose != Purpose::inference,
         "attention maps need a model that was made with Purpose::training: for inference all "
         "layers share one place, and only the last one's queries and keys are left");
   check(model.batch > 0, "attention maps are those of a forward pass: run one first");

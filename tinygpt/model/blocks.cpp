@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "tinygpt/core/bfloat16.h"
+#include "tinygpt/model/adapter.h"
 #include "tinygpt/model/pieces.h"
 
 namespace tinygpt {
@@ -18,6 +19,7 @@ Linear<Real> linear_at(const Gpt<Real>& model, std::int64_t weight, std::int64_t
     layer.dweight = model.grads() + weight;
     if (bias >= 0) layer.dbias = model.grads() + bias;
   }
+  attach_adapter(layer, model, weight);
   return layer;
 }
 
@@ -114,6 +116,7 @@ void embed_forward(const Pass<Real>& p) {
 template <class Real>
 void embed_backward(const Pass<Real>& p) {
   const Gpt<Real>& m = p.model;
+  if (m.purpose == Purpose::adapting) return;  // the embeddings are frozen, and nothing is before
   Real* dx = p.acts.dstream;
   const int C = m.config.width;
   dropout_backward_in_place(p, dx, embedding_place());
@@ -219,10 +222,16 @@ void norm_backward(const Pass<Real>& p, const NormActivations<Real>& place, Norm
   const Gpt<Real>& m = p.model;
   const int C = m.config.width;
   const Real* weight = m.params() + norm.weight;
-  float* dweight = m.grads() + norm.weight;
+  float *dweight = nullptr, *dbias = nullptr;
+  if (m.purpose == Purpose::adapting) {  // frozen, but the operator makes them all the same
+    dweight = static_cast<float*>(m.adapter->discarded.data());
+  } else {
+    dweight = m.grads() + norm.weight;
+    if (norm.bias >= 0) dbias = m.grads() + norm.bias;
+  }
   if (m.config.family == Family::gpt2) {
-    m.ops.layernorm_backward(p.acts.dstream, dweight, m.grads() + norm.bias, p.acts.dbranch,
-                             place.stream, weight, place.mean, place.rstd, p.scratch, p.N, C);
+    m.ops.layernorm_backward(p.acts.dstream, dweight, dbias, p.acts.dbranch, place.stream, weight,
+                             place.mean, place.rstd, p.scratch, p.N, C);
   } else {
     m.ops.rmsnorm_backward(p.acts.dstream, dweight, p.acts.dbranch, place.stream, weight,
                            place.rstd, p.scratch, p.N, C);

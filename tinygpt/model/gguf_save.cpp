@@ -89,7 +89,7 @@ void add_tokenizer(Settings& s, const Tokenizer& t, const GptConfig& c) {
                      spell_bytes(t.vocabulary[static_cast<std::size_t>(m.right)]));
   }
   s["tokenizer.ggml.model"] = GgufValue::text("gpt2");
-  s["tokenizer.ggml.pre"] = GgufValue::text("gpt-2");
+  s["tokenizer.ggml.pre"] = GgufValue::text(t.split_digits ? "smollm" : "gpt-2");
   s["tokenizer.ggml.tokens"] = GgufValue::texts(std::move(texts));
   s["tokenizer.ggml.token_type"] = GgufValue::i32s(types);
   s["tokenizer.ggml.merges"] = GgufValue::texts(std::move(merges));
@@ -128,10 +128,40 @@ void write_row(GgufType type, const float* row, int n, const Sink& sink) {
   }
 }
 
+// The matrix that `part` is made of, where it has been quantized already.
+const EncodedMatrix* find_encoded(const EncodedMatrices& encoded, const ParameterLayout& layout,
+                                  const GgufPart& part, std::int64_t& first_row) {
+  for (const Parameter& p : layout.parameters) {
+    if (part.offset < p.offset || part.offset >= p.offset + p.size()) continue;
+    const auto found = encoded.find(p.name);
+    if (found == encoded.end()) return nullptr;
+    const EncodedMatrix& matrix = found->second;
+    check(static_cast<std::int64_t>(matrix.bytes.size()) == bytes_of(matrix.type, p.size()), [&] {
+      return fmt::format("export: {}: {} bytes where {} x {} values in {} take {}", p.name,
+                         matrix.bytes.size(), p.rows, p.cols, type_name(matrix.type),
+                         bytes_of(matrix.type, p.size()));
+    });
+    first_row = (part.offset - p.offset) / p.cols;
+    return &matrix;
+  }
+  return nullptr;
+}
+
+GgufSource encoded_source(const GgufPart& part, const EncodedMatrix& matrix,
+                          std::int64_t first_row) {
+  const auto row_bytes = static_cast<std::size_t>(bytes_of(matrix.type, part.cols));
+  return {part.name, part.shape(), matrix.type, [=, &matrix](const Sink& sink) {
+            for (int r = 0; r < part.rows; ++r) {
+              const auto row = static_cast<std::size_t>(first_row + part.our_row(r));
+              sink(matrix.bytes.data() + row * row_bytes, row_bytes);
+            }
+          }};
+}
+
 }  // namespace
 
 void save_gguf(const Gpt<float>& model, const Tokenizer& tokenizer, const std::string& name,
-               GgufType type, const std::filesystem::path& path) {
+               GgufType type, const std::filesystem::path& path, const EncodedMatrices& encoded) {
   Settings settings;
   add_config(settings, model.config);
   add_tokenizer(settings, tokenizer, model.config);
@@ -142,6 +172,11 @@ void save_gguf(const Gpt<float>& model, const Tokenizer& tokenizer, const std::s
   model.memory.copy_out(values.data(), model.params(), values.span().size_bytes());
   std::vector<GgufSource> sources;
   for (const GgufPart& part : gguf_parts(model.layout, model.config)) {
+    std::int64_t first_row = 0;
+    if (const EncodedMatrix* m = find_encoded(encoded, model.layout, part, first_row)) {
+      sources.push_back(encoded_source(part, *m, first_row));
+      continue;
+    }
     const GgufType kept = part.matrix ? type : GgufType::f32;
     check(part.cols % block_of(kept) == 0, [&] {
       return fmt::format(

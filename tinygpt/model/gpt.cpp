@@ -12,6 +12,7 @@
 #include "tinygpt/core/error.h"
 #include "tinygpt/core/random.h"
 #include "tinygpt/model/activations.h"
+#include "tinygpt/model/adapter.h"
 #include "tinygpt/model/blocks.h"
 
 namespace tinygpt {
@@ -52,7 +53,7 @@ void check_ops(const GptConfig& c, const Ops<Real>& ops) {
     const bool only_gpt2 = group == "layernorm" || group == "gelu" || group == "positions";
     const bool only_llama = group == "rmsnorm" || group == "swiglu" || group == "rope";
     const bool never = group == "fused" || group == "softmax" || group == "adamw" ||
-                       group == "gradient_norm" || group == "kv_cache" ||
+                       group == "gradient_norm" || group == "lora" || group == "kv_cache" ||
                        (group == "dropout" && c.dropout == 0);
     if (never || (only_gpt2 && !gpt2) || (only_llama && gpt2)) return;
     check(ops.*entry != nullptr, [&] {
@@ -223,6 +224,18 @@ float copied_mean_loss(const Pass<Real>& p, int targets) {
   return mean_loss(losses, targets);
 }
 
+template <class Real>
+void check_adapter(const Gpt<Real>& m, int B, int T) {
+  check(m.purpose != Purpose::adapting || m.adapter != nullptr,
+        "forward: this model was made to train an adapter, and none is in use");
+  if (m.adapter == nullptr) return;
+  check(m.purpose != Purpose::training, "forward: a model that is trained itself has no adapter");
+  check(B * T <= m.adapter->rows, [&] {
+    return fmt::format("forward: {} x {} tokens do not fit an adapter made for {}", B, T,
+                       m.adapter->rows);
+  });
+}
+
 }  // namespace
 
 float mean_loss(std::span<const float> losses, int targets) {
@@ -236,6 +249,7 @@ float forward(Gpt<Real>& m, std::span<const int> tokens, std::span<const int> ta
               const ForwardOptions& options) {
   check_batch(tokens, targets, B, T, m.max_batch, m.max_time);
   check_values("token", tokens, T, m.config.vocab_size, false);
+  check_adapter(m, B, T);
   const int counted = check_values("target", targets, T, m.config.vocab_size, true);
   const Activations<Real> acts = activations_of(m);
   ensure_scratch(m, B, T, acts.logit_rows);
@@ -253,13 +267,13 @@ float forward(Gpt<Real>& m, std::span<const int> tokens, std::span<const int> ta
     losses_forward(pass, options.losses != nullptr ? options.losses : acts.losses);
     return options.losses != nullptr ? 0.0f : copied_mean_loss(pass, counted);
   }
-  if (m.purpose == Purpose::training) head_forward(pass, 0, pass.N);
+  if (m.purpose != Purpose::inference) head_forward(pass, 0, pass.N);
   return 0;
 }
 
 template <class Real>
 void backward(Gpt<Real>& m, float scale) {
-  check(m.purpose == Purpose::training, "backward: this model was made for inference");
+  check(m.purpose != Purpose::inference, "backward: this model was made for inference");
   check(m.batch > 0, "backward: there is no forward pass to continue, or it has been continued");
   const Activations<Real> acts = activations_of(m);
   ensure_scratch(m, m.batch, m.time, acts.logit_rows);
@@ -278,7 +292,8 @@ void backward(Gpt<Real>& m, float scale) {
 
 template <class Real>
 void zero_gradients(Gpt<Real>& m) {
-  zero(m.memory, m.gradients);
+  const Trained<Real> trained = trained_part(m);
+  m.memory.zero(trained.gradients, static_cast<std::size_t>(trained.total) * sizeof(float));
 }
 
 namespace {
@@ -298,7 +313,7 @@ void copy_rows(const Gpt<Real>& m, int first, int count, std::span<float> logits
     m.memory.copy_out(values.data(), from, values.size() * sizeof(Real));
     std::copy(values.begin(), values.end(), logits.begin() + std::int64_t{row - first} * V);
   };
-  if (m.purpose == Purpose::training) {
+  if (m.purpose != Purpose::inference) {
     copy(acts.logits + std::int64_t{first} * V, first, count);
   } else {
     const Pass<Real> pass = make_pass(m, acts);
@@ -335,7 +350,7 @@ int sample_last_token(const Gpt<Real>& m, int b, float temperature, double u) {
   const Activations<Real> acts = activations_of(m);
   const int row = (b + 1) * m.time - 1, V = m.config.vocab_size;
   const Real* logits = acts.logits;
-  if (m.purpose == Purpose::training) logits += std::int64_t{row} * V;
+  if (m.purpose != Purpose::inference) logits += std::int64_t{row} * V;
   else head_forward(make_pass(m, acts), row, 1);
   // The losses are read where they were made, so their place is free.
   int* const drawn = reinterpret_cast<int*>(acts.losses);

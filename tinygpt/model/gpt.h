@@ -30,11 +30,16 @@ class DeviceBuffer {
   std::int64_t bytes_ = 0;
 };
 
-// What a model is made for decides which buffers it has.
-enum class Purpose { inference, training };
+// What a model is made for decides which buffers it has. One for adapting keeps its activations as
+// for training, but its parameters are frozen and have no gradients: those of the adapter beside it
+// (adapter.h) are trained.
+enum class Purpose { inference, training, adapting };
 
 template <class Real>
 struct Activations;  // pointers into the arena, see activations.h
+
+template <class Real>
+struct Adapter;  // see adapter.h
 
 template <class Real>
 struct Gpt {
@@ -45,10 +50,11 @@ struct Gpt {
   Purpose purpose = Purpose::inference;
   int max_batch = 0;  // the arena holds max_batch sequences of max_time tokens
   int max_time = 0;
-  DeviceBuffer parameters;  // layout.total values of Real
-  DeviceBuffer gradients;   // layout.total floats; empty for inference
-  DeviceBuffer arena;       // activations and their gradients
-  DeviceBuffer scratch;     // of the operators
+  DeviceBuffer parameters;           // layout.total values of Real
+  DeviceBuffer gradients;            // layout.total floats; only for training
+  DeviceBuffer arena;                // activations and their gradients
+  DeviceBuffer scratch;              // of the operators
+  Adapter<Real>* adapter = nullptr;  // in use, or none; it belongs to the caller
 
   // The batch of the last forward pass, which backward continues.
   int batch = 0;
@@ -121,6 +127,7 @@ int sample_last_token(const Gpt<Real>& model, int b, float temperature, double u
 template <class Real>
 void backward(Gpt<Real>& model, float scale = 1.0f);
 
+// Of what is trained: the model's, or those of the adapter in use.
 template <class Real>
 void zero_gradients(Gpt<Real>& model);
 

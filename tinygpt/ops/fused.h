@@ -26,4 +26,13 @@ template <class Real>
 using ResidualRmsnormForward = void(Real* out, Real* sum, float* rstd, const Real* a, const Real* b,
                                     const Real* weight, int N, int C, float eps);
 
+// out = x W^T + bias + scale (x A^T) B^T                  (linear.h, then lora.h)
+//
+// out [N, OC]  written
+// The rest as in LoraForward, for an adapter of all rows of the weight.
+template <class Real>
+using LinearLoraForward = void(Real* out, float* ax, const Real* x, const Real* weight,
+                               const Real* bias, const Real* a, const Real* b, float* scratch,
+                               int N, int C, int OC, int rank, float scale);
+
 }  // namespace tinygpt

@@ -34,6 +34,7 @@ void drop_fused(Ops<float>& ops, std::string_view group) {
   if (group == "linear" || group == "gelu") ops.linear_gelu_forward = nullptr;
   if (group == "residual" || group == "layernorm") ops.residual_layernorm_forward = nullptr;
   if (group == "residual" || group == "rmsnorm") ops.residual_rmsnorm_forward = nullptr;
+  if (group == "linear" || group == "lora") ops.linear_lora_forward = nullptr;
 }
 
 void take_group(Ops<float>& ops, const Ops<float>& from, std::string_view group,

@@ -20,6 +20,7 @@
 #include "tinygpt/ops/kv_cache.h"
 #include "tinygpt/ops/layernorm.h"
 #include "tinygpt/ops/linear.h"
+#include "tinygpt/ops/lora.h"
 #include "tinygpt/ops/memory.h"
 #include "tinygpt/ops/positions.h"
 #include "tinygpt/ops/quantized.h"
@@ -71,10 +72,17 @@ struct Ops {
   GradientNormScratchSize* gradient_norm_scratch_size = nullptr;
   ClipGradients* clip_gradients = nullptr;
 
+  // For models with adapters alone: others do without them.
+  LoraForward<Real>* lora_forward = nullptr;
+  LoraBackward<Real>* lora_backward = nullptr;
+  LoraMerge<Real>* lora_merge = nullptr;
+  LoraScratchSize* lora_scratch_size = nullptr;
+
   // Fused, optional: nullptr where the implementation has none (fused.h).
   LinearGeluForward<Real>* linear_gelu_forward = nullptr;
   ResidualLayernormForward<Real>* residual_layernorm_forward = nullptr;
   ResidualRmsnormForward<Real>* residual_rmsnorm_forward = nullptr;
+  LinearLoraForward<Real>* linear_lora_forward = nullptr;
 
   // Optional, for devices whose memory the host cannot read: elsewhere the host draws. Not visited
   // below, since there is nothing to mix.
@@ -135,12 +143,17 @@ void for_each_entry(Visit&& visit) {
   visit("gradient_norm", &O::gradient_norm);
   visit("gradient_norm", &O::gradient_norm_scratch_size);
   visit("gradient_norm", &O::clip_gradients);
+  visit("lora", &O::lora_forward);
+  visit("lora", &O::lora_backward);
+  visit("lora", &O::lora_merge);
+  visit("lora", &O::lora_scratch_size);
   visit("kv_cache", &O::kv_append);
   visit("kv_cache", &O::attention_decode);
   visit("kv_cache", &O::attention_decode_scratch_size);
   visit("fused", &O::linear_gelu_forward);
   visit("fused", &O::residual_layernorm_forward);
   visit("fused", &O::residual_rmsnorm_forward);
+  visit("fused", &O::linear_lora_forward);
 }
 
 // A table by its name, for mixing: {"ref", ref::ops()}, {"cpu", cpu::ops()}, {"mine", ...}.

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 
 #include "tinygpt/core/float16.h"
 
@@ -38,6 +39,37 @@ using QuantizeQ4_0 = void(BlockQ4_0* out, const float* x, std::int64_t n);
 // out [n] written, x [n / 32].
 using DequantizeQ8_0 = void(float* out, const BlockQ8_0* x, std::int64_t n);
 using DequantizeQ4_0 = void(float* out, const BlockQ4_0* x, std::int64_t n);
+
+// The rest rounds with the inputs of a layer in mind. Rounding changes a row w of its weight by e,
+// and so the layer's output for an input x by e x. Over the inputs of a calibration text the
+// squares of that sum to e H e^T, H = sum_n x_n^T x_n: all that has to be known of the inputs. H is
+// called the Hessian, since 2 H holds the second derivatives of that sum.
+
+// GPTQ: columns are rounded one after another, and the weights of the columns to come make up for
+// each one's error. Frantar et al.: "GPTQ" (2022), section 3.
+//
+// out      [rows, cols / 32]  written; on the grid of Q4_0, whose scale is found when a block's
+//                             first column comes, from the weights as they stand then
+// weight   [rows, cols]
+// hessian  [cols, cols]       sum_n x_n^T x_n
+// damping                     times the mean of H's diagonal is added to that diagonal: 0.01
+// Throws Error where cols is no multiple of 32, or the damped Hessian is not positive definite.
+using GptqQuantize = void(BlockQ4_0* out, const float* weight, const double* hessian, int rows,
+                          int cols, double damping);
+
+// Puts every row on the grid: out = what is left of weight [rows, cols] in so many bits, in place.
+using RoundRows = std::function<void(float* weight, int rows, int cols)>;
+
+// AWQ: columns that meet large inputs are made larger before they are rounded, and their inputs
+// smaller by as much, which changes nothing but what rounding does to them. Gives the power alpha.
+// Lin et al.: "AWQ" (2023), section 3.2.
+//
+// scales      [cols]        written; greater than 0
+// weight      [rows, cols]
+// activation  [cols]        mean_n |x_n|
+// hessian     [cols, cols]  sum_n x_n^T x_n
+using AwqScales = double(float* scales, const float* weight, const float* activation,
+                         const double* hessian, const RoundRows& round, int rows, int cols);
 
 // One row of activations times a weight matrix, blocks times blocks: out [rows] written, weight
 // [rows, cols / 32], x [cols / 32].

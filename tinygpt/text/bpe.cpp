@@ -94,8 +94,11 @@ PairTable make_pair_table(std::span<const Merge> merges) {
   const std::size_t size = std::bit_ceil(std::max<std::size_t>(2, 2 * merges.size() + 1));
   table.slots.resize(size);
   table.shift = 64 - std::countr_zero(size);
+  table.filter.resize(std::max<std::size_t>(1, size * 8 / 64));
   for (std::size_t rank = 0; rank < merges.size(); ++rank) {
     const Merge& m = merges[rank];
+    const std::uint64_t bit = pair_key(m.left, m.right) * 0x9E3779B97F4A7C15u >> (table.shift - 3);
+    table.filter[bit / 64] |= std::uint64_t{1} << bit % 64;
     auto& slot = const_cast<PairTable::Slot&>(find_pair(table, m.left, m.right));
     check(slot.rank == kNoRank, [&] {
       return fmt::format("bpe: merges {} and {} are of the same pair ({}, {})", slot.rank, rank,

@@ -30,6 +30,9 @@ struct PairTable {
 
   std::vector<Slot> slots;  // a power of two of them
   int shift = 64;           // 64 - log2(slots)
+  // A bit for the hash of every pair that merges, eight times as many as slots: most pairs do not
+  // merge, and this says so from a sixteenth of the memory, which stays in the cache.
+  std::vector<std::uint64_t> filter;
 };
 
 // Ranks are the merges' indices. Throws Error when a pair occurs twice.
@@ -41,9 +44,13 @@ inline std::uint64_t pair_key(int left, int right) {
 
 // The slot with rank kNoRank where the pair does not merge.
 inline const PairTable::Slot& find_pair(const PairTable& table, int left, int right) {
+  static constexpr PairTable::Slot kNone{};
   const std::uint64_t pair = pair_key(left, right);
   // Fibonacci hashing: the golden ratio's bits spread the key over the upper bits of the product.
-  std::size_t i = (pair * 0x9E3779B97F4A7C15u) >> table.shift;
+  const std::uint64_t hash = pair * 0x9E3779B97F4A7C15u;
+  const std::uint64_t bit = hash >> (table.shift - 3);
+  if ((table.filter[bit / 64] >> (bit % 64) & 1) == 0) return kNone;
+  std::size_t i = hash >> table.shift;
   while (table.slots[i].pair != pair && table.slots[i].rank != PairTable::kNoRank) {
     i = (i + 1) & (table.slots.size() - 1);
   }

@@ -1,13 +1,31 @@
 #include "tinygpt/text/tinytales.h"
 
+#include <fmt/format.h>
+
 #include <cmath>
 #include <cstdint>
 
+#include "tinygpt/core/error.h"
 #include "tinygpt/text/embedded_datasets.h"  // made by CMake from datasets/
 
 namespace tinygpt {
 
 std::string_view tinytales_grammar_text() { return kTinytalesGrammar; }
+
+std::vector<TinytalesStyle> tinytales_styles() {
+  return {{"tinytales", kTinytalesGrammar, "datasets/tinytales.grammar"},
+          {"tinytales-letters", kTinytalesLettersGrammar, "datasets/tinytales-letters.grammar"}};
+}
+
+TinytalesStyle tinytales_style(std::string_view name) {
+  std::string names;
+  for (TinytalesStyle& style : tinytales_styles()) {
+    const auto own = std::string_view(style.corpus).substr(std::string_view("tinytales").size());
+    if (name.empty() ? own.empty() : own == fmt::format("-{}", name)) return style;
+    if (!own.empty()) names += fmt::format("{}{}", names.empty() ? "" : ", ", own.substr(1));
+  }
+  throw Error(fmt::format("--style: there is no '{}'; there are: {}", name, names));
+}
 
 std::vector<std::string> draw_stories(const Grammar& grammar, std::uint64_t seed,
                                       std::int64_t first, std::int64_t count) {

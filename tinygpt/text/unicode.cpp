@@ -23,11 +23,10 @@ unsigned byte_at(std::string_view text, std::size_t i) {
 // second byte, which rules out overlong forms, surrogates and values above U+10FFFF.
 // The Unicode Standard, table 3-7.
 struct Lead {
-  int bytes;
-  unsigned low, high;
+  std::uint8_t bytes, low, high;
 };
 
-Lead lead_of(unsigned b) {
+constexpr Lead find_lead(unsigned b) {
   if (b < 0x80) return {1, 0, 0};
   if (b < 0xC2) return {0, 0, 0};
   if (b < 0xE0) return {2, 0x80, 0xBF};
@@ -39,6 +38,14 @@ Lead lead_of(unsigned b) {
   if (b == 0xF4) return {4, 0x80, 0x8F};
   return {0, 0, 0};
 }
+
+constexpr std::array<Lead, 256> kLeads = [] {
+  std::array<Lead, 256> leads{};
+  for (unsigned b = 0; b < 256; ++b) leads[b] = find_lead(b);
+  return leads;
+}();
+
+const Lead& lead_of(unsigned b) { return kLeads[b]; }
 
 // How many of the bytes from `at` on agree with the sequence that `lead` announces, itself
 // included.

@@ -7,11 +7,14 @@
 #include <cmath>
 #include <cstdint>
 #include <nlohmann/json.hpp>
+#include <utility>
 #include <vector>
 
 #include "tinygpt/core/buffer.h"
 #include "tinygpt/core/error.h"
 #include "tinygpt/core/file.h"
+#include "tinygpt/io/json.h"
+#include "tinygpt/model/adapter.h"
 #include "tinygpt/model/folder.h"
 
 namespace tinygpt {
@@ -24,31 +27,100 @@ constexpr std::string_view kPrefix = "step-";
 constexpr const char* kUnfinished = ".unfinished";
 constexpr const char* kRemoved = ".removed";
 
+Product whole_model(Gpt<float>& model) {
+  Product product;
+  product.save = [&model](const fs::path& folder) { save_model(model, folder); };
+  product.load = [&model](const fs::path& folder) { load_parameters(model, folder); };
+  product.save_values = [&model](const float* values, const fs::path& file) {
+    save_tensors(model.layout, model.config, values, file);
+  };
+  product.load_values = [&model](float* values, const fs::path& file) {
+    load_tensors(model.layout, model.config, values, file);
+  };
+  return product;
+}
+
+Product completed(const Trainer& trainer, const Product& product) {
+  return product.save ? product : whole_model(*trainer.model);
+}
+
 // The optimizer's moments lie on the device; files are read and written by way of the host.
-void save_moments(const Gpt<float>& model, const DeviceBuffer& moments, const fs::path& file) {
-  Buffer<float> values(model.layout.total);
-  model.memory.copy_out(values.data(), moments.data(), values.span().size_bytes());
-  save_tensors(model.layout, model.config, values.data(), file);
+void save_moments(const Trainer& trainer, const DeviceBuffer& moments, const Product& product,
+                  const fs::path& file) {
+  Buffer<float> values(moments.bytes() / std::int64_t{sizeof(float)});
+  trainer.model->memory.copy_out(values.data(), moments.data(), values.span().size_bytes());
+  product.save_values(values.data(), file);
 }
 
-void load_moments(const Gpt<float>& model, const DeviceBuffer& moments, const fs::path& file) {
-  Buffer<float> values(model.layout.total);
+// The moments of one file, as many as `like` has. Throws Error unless every one is finite and,
+// where they are means of squares, none is negative: the first step would make all weights
+// nonsense.
+Buffer<float> read_moments(const DeviceBuffer& like, const Product& product, const fs::path& file,
+                           bool squares) {
+  Buffer<float> values(like.bytes() / std::int64_t{sizeof(float)});
   std::fill_n(values.data(), values.size(), 0.0f);  // the padding between tensors stays zero
-  load_tensors(model.layout, model.config, values.data(), file);
-  model.memory.copy_in(moments.data(), values.data(), values.span().size_bytes());
+  product.load_values(values.data(), file);
+  const bool usable = std::all_of(values.data(), values.data() + values.size(), [&](float x) {
+    return std::isfinite(x) && (!squares || x >= 0);
+  });
+  check(usable, [&] {
+    return fmt::format("{}: holds a value that is {}", file.string(),
+                       squares ? "negative or not finite" : "not finite");
+  });
+  return values;
 }
 
-json read_state(const fs::path& checkpoint) {
-  return json::parse(read_file(checkpoint / "training.json", 1 << 20));
+// What training.json says beside the settings and the origin.
+struct Progress {
+  int step = 0;
+  std::uint64_t data_counter = 0;
+  double elapsed = 0;
+  std::optional<double> validation_loss;
+};
+
+struct State {
+  TrainSettings settings;
+  TrainOrigin origin;
+  Progress progress;
+};
+
+Progress read_progress(const json& state) {
+  Progress p;
+  read_field(state, "step", p.step);
+  read_field(state, "data_counter", p.data_counter);
+  if (state.contains("elapsed_s")) read_field(state, "elapsed_s", p.elapsed);
+  if (state.contains("validation_loss")) {
+    p.validation_loss = 0;
+    read_field(state, "validation_loss", *p.validation_loss);
+  }
+  check(p.step >= 0, [&] { return fmt::format("step: {} is negative", p.step); });
+  check(p.elapsed >= 0, [&] { return fmt::format("elapsed_s: {} is negative", p.elapsed); });
+  return p;
 }
 
-// Turns whatever the JSON library complains about into an Error that names the file.
-template <class Read>
-auto reading_state(const fs::path& checkpoint, Read&& read) {
+TrainOrigin read_origin(const json& state) {
+  check(state.contains("origin"), "origin: is missing");
+  const json& from = state["origin"];
+  TrainOrigin origin;
+  read_field(from, "data", origin.data);
+  read_field(from, "corpus", origin.corpus);
+  read_field(from, "kernels", origin.kernels);
+  read_field(from, "threads", origin.threads);
+  if (from.contains("device")) read_field(from, "device", origin.device);
+  if (from.contains("base")) read_field(from, "base", origin.base);
+  if (from.contains("base_sha256")) read_field(from, "base_sha256", origin.base_sha256);
+  return origin;
+}
+
+State read_state(const fs::path& checkpoint) {
+  const fs::path file = checkpoint / "training.json";
+  const json state = parse_json(read_file(file, 1 << 20), file.string());
   try {
-    return read();
-  } catch (const json::exception& error) {
-    throw Error(fmt::format("{}: {}", (checkpoint / "training.json").string(), error.what()));
+    check(state.is_object(), "must hold a JSON object");
+    check(state.contains("settings"), "settings: is missing");
+    return {settings_from_json(state["settings"]), read_origin(state), read_progress(state)};
+  } catch (const Error& error) {
+    throw Error(fmt::format("{}: {}", file.string(), error.what()));
   }
 }
 
@@ -90,9 +162,10 @@ bool same_content(const fs::path& a, const fs::path& b) {
 
 // Weights that are not finite are worth nothing, and must not take the place of some that are.
 void check_finite(const Trainer& trainer) {
-  const Gpt<float>& model = *trainer.model;
-  std::vector<float> values(static_cast<std::size_t>(model.layout.total));
-  model.memory.copy_out(values.data(), model.params(), values.size() * sizeof(float));
+  // With `rounded`, what is trained is the master copy, in a model that has no gradients.
+  const Trained<float> trained = trained_part(*trainer.model);
+  std::vector<float> values(static_cast<std::size_t>(trained.total));
+  trainer.model->memory.copy_out(values.data(), trained.values, values.size() * sizeof(float));
   const bool finite =
       std::all_of(values.begin(), values.end(), [](float x) { return std::isfinite(x); });
   check(finite, [&] {
@@ -104,12 +177,13 @@ void check_finite(const Trainer& trainer) {
 }
 
 void write_checkpoint(const Trainer& trainer, const TrainOrigin& origin, const fs::path& folder,
-                      const std::string& tokenizer_json) {
-  const Gpt<float>& model = *trainer.model;
-  save_model(model, folder);
-  save_moments(model, trainer.m, folder / "optimizer-m.safetensors");
-  save_moments(model, trainer.v, folder / "optimizer-v.safetensors");
+                      const std::string& tokenizer_json, const Product& product) {
+  product.save(folder);
+  save_moments(trainer, trainer.m, product, folder / "optimizer-m.safetensors");
+  save_moments(trainer, trainer.v, product, folder / "optimizer-v.safetensors");
   write_file_atomically(folder / "tokenizer.json", tokenizer_json);
+  write_file_atomically(folder / "tokenizer_config.json",
+                        tokenizer_config_json(trainer.model->config, tokenizer_json));
   json state = {{"step", trainer.step},
                 {"data_counter", trainer.data_random.counter},
                 {"elapsed_s", trainer.elapsed},
@@ -120,6 +194,10 @@ void write_checkpoint(const Trainer& trainer, const TrainOrigin& origin, const f
                   {"kernels", origin.kernels},
                   {"threads", origin.threads},
                   {"device", origin.device}}}};
+  if (!origin.base.empty()) {
+    state["origin"]["base"] = origin.base;
+    state["origin"]["base_sha256"] = origin.base_sha256;
+  }
   if (trainer.validation_loss) state["validation_loss"] = *trainer.validation_loss;
   write_file_atomically(folder / "training.json", state.dump(2) + "\n");
   sync_folder(folder);
@@ -128,7 +206,7 @@ void write_checkpoint(const Trainer& trainer, const TrainOrigin& origin, const f
 }  // namespace
 
 void save_checkpoint(const Trainer& trainer, const TrainOrigin& origin, const fs::path& folder,
-                     const std::string& tokenizer_json) {
+                     const std::string& tokenizer_json, const Product& product) {
   check_finite(trainer);
   const fs::path all = folder / "checkpoints";
   const fs::path final_name = all / fmt::format("{}{:06}", kPrefix, trainer.step);
@@ -137,7 +215,7 @@ void save_checkpoint(const Trainer& trainer, const TrainOrigin& origin, const fs
   fs::remove_all(unfinished);
   fs::create_directory(unfinished);
   try {
-    write_checkpoint(trainer, origin, unfinished, tokenizer_json);
+    write_checkpoint(trainer, origin, unfinished, tokenizer_json, completed(trainer, product));
   } catch (...) {
     std::error_code ignored;
     fs::remove_all(unfinished, ignored);  // it may have filled the disk
@@ -146,7 +224,7 @@ void save_checkpoint(const Trainer& trainer, const TrainOrigin& origin, const fs
   if (fs::exists(final_name)) remove_checkpoint(final_name);
   fs::rename(unfinished, final_name);
   sync_folder(all);
-  publish_checkpoint(final_name, folder);
+  publish_checkpoint(final_name, folder, product);
   const std::vector<fs::path> old = checkpoints(folder);
   for (std::size_t i = 0; i + 2 < old.size(); ++i) remove_checkpoint(old[i]);
 }
@@ -157,13 +235,16 @@ std::optional<fs::path> newest_checkpoint(const fs::path& folder) {
   return all.back();
 }
 
-void publish_checkpoint(const fs::path& checkpoint, const fs::path& folder) {
+void publish_checkpoint(const fs::path& checkpoint, const fs::path& folder,
+                        const Product& product) {
   // A model must not be found beside the config or tokenizer of another, not even for a moment.
-  const bool same_kind = same_content(folder / "config.json", checkpoint / "config.json") &&
+  const bool same_kind = same_content(folder / product.config, checkpoint / product.config) &&
                          same_content(folder / "tokenizer.json", checkpoint / "tokenizer.json");
-  if (!same_kind) fs::remove(folder / "model.safetensors");
-  for (const char* name : {"config.json", "tokenizer.json", "model.safetensors"}) {
+  if (!same_kind) fs::remove(folder / product.weights);
+  for (const std::string& name : {product.config, std::string("tokenizer.json"),
+                                  std::string("tokenizer_config.json"), product.weights}) {
     const fs::path from = checkpoint / name, to = folder / name;
+    if (!fs::exists(from)) continue;  // older checkpoints have no tokenizer_config.json
     const fs::path link = folder / fmt::format(".{}.new", name);
     fs::remove(link);
     // A second name for the same content, moved over the old file in one step.
@@ -182,38 +263,27 @@ void remove_checkpoints(const fs::path& folder) {
 }
 
 CheckpointInfo read_checkpoint_info(const fs::path& checkpoint) {
-  return reading_state(checkpoint, [&] {
-    const json state = read_state(checkpoint);
-    const json& origin = state.at("origin");
-    CheckpointInfo info;
-    info.settings = settings_from_json(state.at("settings"));
-    info.origin = {origin.at("data").get<std::string>(), origin.at("corpus").get<std::string>(),
-                   origin.at("kernels").get<std::string>(), origin.at("threads").get<int>(),
-                   origin.value("device", "cpu")};
-    info.step = state.at("step").get<int>();
-    check(info.step >= 0, [&] {
-      return fmt::format("{}: step is {}", (checkpoint / "training.json").string(), info.step);
-    });
-    return info;
-  });
+  State state = read_state(checkpoint);
+  return {std::move(state.settings), std::move(state.origin), state.progress.step};
 }
 
-void load_checkpoint(Trainer& trainer, const fs::path& checkpoint) {
-  Gpt<float>& model = *trainer.model;
-  const CheckpointInfo info = read_checkpoint_info(checkpoint);
-  reading_state(checkpoint, [&] {
-    const json state = read_state(checkpoint);
-    trainer.data_random.counter = state.at("data_counter").get<std::uint64_t>();
-    trainer.elapsed = state.value("elapsed_s", 0.0);
-    if (state.contains("validation_loss")) {
-      trainer.validation_loss = state.at("validation_loss").get<double>();
-    }
-  });
-  load_parameters(model, checkpoint);
+void load_checkpoint(Trainer& trainer, const fs::path& checkpoint, const Product& product) {
+  const Memory& memory = trainer.model->memory;
+  const Product whole = completed(trainer, product);
+  const Progress progress = read_state(checkpoint).progress;
+  // Whatever can be refused is, before the trainer changes: it goes on whole or not at all.
+  const Buffer<float> m =
+      read_moments(trainer.m, whole, checkpoint / "optimizer-m.safetensors", false);
+  const Buffer<float> v =
+      read_moments(trainer.v, whole, checkpoint / "optimizer-v.safetensors", true);
+  whole.load(checkpoint);
+  memory.copy_in(trainer.m.data(), m.data(), m.span().size_bytes());
+  memory.copy_in(trainer.v.data(), v.data(), v.span().size_bytes());
   trainer.rounded_is_current = false;
-  load_moments(model, trainer.m, checkpoint / "optimizer-m.safetensors");
-  load_moments(model, trainer.v, checkpoint / "optimizer-v.safetensors");
-  trainer.step = info.step;
+  trainer.data_random.counter = progress.data_counter;
+  trainer.elapsed = progress.elapsed;
+  trainer.validation_loss = progress.validation_loss;
+  trainer.step = progress.step;
 }
 
 }  // namespace tinygpt

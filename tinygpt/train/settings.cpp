@@ -1,12 +1,12 @@
 #include "tinygpt/train/settings.h"
 
-#include <cstdint>
-
 #include <fmt/format.h>
 
+#include <cstdint>
 #include <nlohmann/json.hpp>
 
 #include "tinygpt/core/error.h"
+#include "tinygpt/io/json.h"
 
 namespace tinygpt {
 namespace {
@@ -77,8 +77,9 @@ nlohmann::json settings_to_json(const TrainSettings& settings) {
 
 TrainSettings settings_from_json(const nlohmann::json& value) {
   TrainSettings settings;
-  for_each_setting(settings, [&](const char* name, auto& field) { value.at(name).get_to(field); });
-  settings.dtype = value.value("dtype", settings.dtype);  // older checkpoints do not say
+  for_each_setting(settings,
+                   [&](const char* name, auto& field) { read_field(value, name, field); });
+  if (value.contains("dtype")) read_field(value, "dtype", settings.dtype);  // older ones do not say
   return settings;
 }
 

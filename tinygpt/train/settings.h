@@ -40,7 +40,7 @@ void check_settings(const TrainSettings& settings, const GptConfig& config);
 
 nlohmann::json settings_to_json(const TrainSettings& settings);
 
-// Throws nlohmann::json::exception where a field is missing or of another type.
+// Throws Error, naming the field, where one is missing, of another type or out of range.
 TrainSettings settings_from_json(const nlohmann::json& value);
 
 // What must stay the same too when a training goes on, and is not the trainer's business: it is
@@ -51,6 +51,9 @@ struct TrainOrigin {
   std::string kernels;  // --kernels
   int threads = 0;
   std::string device = "cpu";  // --device, never "auto"
+  // Of a fine-tuning: the model that it starts from, and the digest of its weights. Else empty.
+  std::string base = {};
+  std::string base_sha256 = {};
 };
 
 }  // namespace tinygpt

@@ -11,6 +11,7 @@
 
 #include "solutions/13-training-loop/schedule.h"
 #include "tinygpt/core/error.h"
+#include "tinygpt/model/adapter.h"
 #include "tinygpt/text/batches.h"
 
 namespace tinygpt {
@@ -45,6 +46,14 @@ void update_rounded(Trainer& trainer) {
   trainer.rounded_is_current = true;
 }
 
+// An adapter's matrices all decay alike, and towards zero: towards the model as it was.
+void adapt_adamw(const Trainer& trainer, AdamwSettings settings) {
+  const Trained<float> adapter = trained_part(*trainer.model);
+  settings.weight_decay = trainer.settings.weight_decay;
+  trainer.model->ops.adamw_step(adapter.values, nullptr, floats(trainer.m), floats(trainer.v),
+                                adapter.gradients, adapter.total, settings);
+}
+
 // One call for each run of neighbouring parameters that decay alike. The padding between them is
 // zero, has no gradient, and stays zero.
 template <class Real>
@@ -67,6 +76,8 @@ void apply_adamw(const Trainer& trainer, const Gpt<Real>& model, float* master,
 void apply_adamw(const Trainer& trainer, const AdamwSettings& settings) {
   if (trainer.rounded != nullptr) {
     apply_adamw(trainer, *trainer.rounded, trainer.model->params(), settings);
+  } else if (trainer.model->purpose == Purpose::adapting) {
+    adapt_adamw(trainer, settings);
   } else {
     apply_adamw<float>(trainer, *trainer.model, nullptr, settings);
   }
@@ -76,9 +87,10 @@ void apply_adamw(const Trainer& trainer, const AdamwSettings& settings) {
 void clip_by_norm(Trainer& trainer) {
   with_model(trainer, [&](const auto& model) {
     float* norm = floats(trainer.results);
-    model.ops.gradient_norm(norm, model.grads(), floats(trainer.scratch), model.layout.total);
+    const auto trained = trained_part(model);
+    model.ops.gradient_norm(norm, trained.gradients, floats(trainer.scratch), trained.total);
     if (trainer.settings.clip > 0) {
-      model.ops.clip_gradients(model.grads(), norm, model.layout.total, trainer.settings.clip);
+      model.ops.clip_gradients(trained.gradients, norm, trained.total, trainer.settings.clip);
     }
   });
 }
@@ -139,7 +151,7 @@ Trainer make_trainer(Gpt<float>& model, const TrainSettings& settings, Gpt<Bfloa
   trainer.model = &model;
   trainer.rounded = rounded;
   trainer.settings = settings;
-  const std::int64_t n = model.layout.total;
+  const std::int64_t n = trained_part(model).total;
   trainer.m = zeroed(model.memory, n);
   trainer.v = zeroed(model.memory, n);
   trainer.scratch = zeroed(model.memory, model.ops.gradient_norm_scratch_size(n));

@@ -26,7 +26,7 @@ struct Trainer {
   Gpt<Bfloat16>* rounded = nullptr;
   bool rounded_is_current = false;  // the first pass copies the weights
   TrainSettings settings;
-  DeviceBuffer m, v;     // AdamW's moments, laid out like the parameters
+  DeviceBuffer m, v;     // AdamW's moments, laid out like what is trained
   DeviceBuffer scratch;  // of the gradient's norm
   // The gradient's norm, and from kLosses on the loss of each token of a step's passes: all that
   // the host wants to know of a step, in one copy.
@@ -42,8 +42,8 @@ struct Trainer {
 };
 
 // The model must be made for training, with room for settings.batch sequences of settings.time; or
-// `rounded` must, and then the model may be made for inference. Throws Error on settings out of
-// range.
+// `rounded` must, and then the model may be made for inference. A model made with Purpose::adapting
+// stays as it is: its adapter in use is trained. Throws Error on settings out of range.
 Trainer make_trainer(Gpt<float>& model, const TrainSettings& settings,
                      Gpt<Bfloat16>* rounded = nullptr);
 

@@ -3,7 +3,7 @@ import argparse
 import difflib
 import sys
 
-from course import build, check, demo, doctor, learn, mine, testing
+from course import build, check, demo, doctor, learn, mine, notebook, testing
 from course.terminal import Failure, Interrupted, paint, say
 from course.times import Times
 
@@ -18,6 +18,7 @@ COMMANDS = (
     ("train", "train --mine: a GPT trained by your own kernels"),
     ("parity", "your kernels against PyTorch's numbers: logits, loss, every gradient"),
     ("demo", "train a small GPT on this machine and read what it writes (about five minutes); demo 03: a lesson's"),
+    ("notebook", "notebook 08: a lesson's pictures to play with, in JupyterLab"),
     ("test", "build everything and run every test"),
     ("doctor", "look at this machine and say what is missing"),
     ("help", "show this list"),
@@ -46,7 +47,7 @@ def where(root):
 
 def parser_for(command, description):
     parser = Parser(prog="./course " + command, description=description)
-    if command in ("demo", "test", "check", "watch", "train", "parity"):
+    if command in ("demo", "notebook", "test", "check", "watch", "train", "parity"):
         parser.add_argument("--fetch", action="store_true",
                             help="download the sources of missing libraries instead of installing packages")
     return parser
@@ -137,9 +138,17 @@ def run_parity(root, arguments, times):
     return mine.parity(root, parser.parse_args(arguments).fetch, times)
 
 
+def run_notebook(root, arguments, times):
+    parser = parser_for("notebook", "Open a lesson's notebook in JupyterLab, which is installed into .venv where it is "
+                                    "missing.")
+    parser.add_argument("lesson", help="a lesson's number, such as 08")
+    options = parser.parse_args(arguments)
+    return notebook.notebook(root, options.lesson, options.fetch, times)
+
+
 RUNNERS = {"list": run_list, "check": run_check, "watch": run_watch, "hint": run_hint, "solution": run_solution,
            "diff": run_diff, "reset": run_reset, "train": run_train, "parity": run_parity, "demo": run_demo,
-           "test": run_test, "doctor": run_doctor}
+           "notebook": run_notebook, "test": run_test, "doctor": run_doctor}
 
 
 def dispatch(root, arguments):

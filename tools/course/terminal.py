@@ -117,11 +117,11 @@ def terminal_sends_interrupts():
         os.close(terminal)
 
 
-def run_visible(command, cwd):
+def run_visible(command, cwd, env=None):
     """Runs a command that talks to the learner itself. Ctrl-C is the command's to handle: it gets the signal exactly
     once and this waits for it to end. Returns (exit code, whether it was interrupted)."""
     interrupts = []
-    process = subprocess.Popen(command, cwd=cwd)
+    process = subprocess.Popen(command, cwd=cwd, env=env)
 
     def pass_on(number, _frame):
         interrupts.append(number)

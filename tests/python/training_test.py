@@ -1,0 +1,106 @@
+"""Training step by step: callbacks, rates, Ctrl-C, other threads."""
+import os
+import signal
+import threading
+import time
+import unittest
+
+from support import FolderTest, numpy, small_config, tinygpt
+
+
+class TrainingTest(FolderTest):
+    def setUp(self):
+        super().setUp()
+        self.corpus = tinygpt.Corpus.prepare_tinytales(self.path("tales"), stories=300, vocab_size=400)
+        self.model = tinygpt.Model(small_config(self.corpus.tokenizer))
+        self.model.tokenizer = self.corpus.tokenizer
+
+    def trainer(self, **settings):
+        options = dict(batch=4, time=32, steps=60, lr=3e-3, warmup=5, eval_tokens=512)
+        options.update(settings)
+        return tinygpt.Trainer(self.model, self.corpus, **options)
+
+    def test_the_loss_comes_down_and_equal_trainings_are_equal(self):
+        trainer = self.trainer()
+        before = trainer.validate()
+        steps = trainer.run()
+        self.assertEqual([s.step for s in steps], list(range(1, 61)))
+        self.assertEqual(trainer.steps_taken, 60)
+        self.assertLess(trainer.validate(), before - 1)
+        self.model = tinygpt.Model(small_config(self.corpus.tokenizer))
+        self.assertEqual([s.loss for s in self.trainer().run()], [s.loss for s in steps])
+
+    def test_a_callback_may_write_with_the_model_and_end_the_run(self):
+        texts = []
+
+        def look(step):
+            texts.append(self.model.generate("Tom", 4, seed=step.step).text)
+            return step.step < 3
+
+        self.assertEqual(len(self.trainer().run(10, look)), 3)
+        self.assertEqual(len(texts), 3)
+
+    def test_writing_between_steps_changes_nothing(self):
+        plain = [s.loss for s in self.trainer().run(5)]
+        self.model = tinygpt.Model(small_config(self.corpus.tokenizer))
+        trainer = self.trainer()
+        watched = []
+        for _ in range(5):
+            watched.append(trainer.step().loss)
+            self.model.trace([1, 2, 3])
+            self.model.logits(numpy.zeros((2, 40), dtype=int))
+        self.assertEqual(watched, plain)
+
+    def test_a_rate_for_one_step(self):
+        trainer = self.trainer()
+        self.assertAlmostEqual(trainer.step(lr=0.5).lr, 0.5)
+        self.assertAlmostEqual(trainer.step().lr, 3e-3 * 2 / 6, places=6)
+
+    def test_a_callbacks_exception_arrives(self):
+        def fail(_step):
+            raise ZeroDivisionError("mine")
+
+        trainer = self.trainer()
+        self.assertRaisesRegex(ZeroDivisionError, "mine", trainer.run, 5, fail)
+        self.assertEqual(trainer.steps_taken, 1)
+        trainer.step()
+        self.assertRaisesRegex(ZeroDivisionError, "mine", self.model.generate, [1], 5, on_token=fail)
+
+    def test_ctrl_c_ends_a_run_between_two_steps(self):
+        trainer = self.trainer(steps=1000000)
+        timer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
+        timer.start()
+        self.assertRaises(KeyboardInterrupt, trainer.run)
+        timer.join()
+        taken = trainer.steps_taken
+        self.assertEqual(trainer.step().step, taken + 1)
+
+    def test_ctrl_c_ends_the_drawing_of_stories(self):
+        timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+        timer.start()
+        self.assertRaises(KeyboardInterrupt, tinygpt.stories, 100000000)
+        timer.join()
+
+    def test_other_threads_run_meanwhile_and_wait_for_the_model(self):
+        trainer = self.trainer()
+        ticks, done = [], threading.Event()
+
+        def tick():
+            while not done.is_set():
+                ticks.append(time.monotonic())
+                self.model.logits([1, 2, 3])
+
+        thread = threading.Thread(target=tick)
+        thread.start()
+        trainer.run()
+        done.set()
+        thread.join()
+        self.assertGreater(len(ticks), 2)
+
+    def test_a_callback_cannot_run_the_model_that_is_calling_it(self):
+        self.assertRaisesRegex(tinygpt.Error, "at work", self.model.generate, [1], 5,
+                               on_token=lambda _id: self.model.logits([1]))
+
+
+if __name__ == "__main__":
+    unittest.main()

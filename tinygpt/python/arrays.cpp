@@ -1,0 +1,113 @@
+#include "tinygpt/python/arrays.h"
+
+#include <fmt/format.h>
+
+#include <limits>
+
+#include "tinygpt/core/error.h"
+
+namespace tinygpt::python {
+namespace {
+
+py::buffer_info buffer_of(Block& block) {
+  Shape strides = block.strides;
+  if (strides.empty()) {
+    strides.assign(block.shape.size(), 1);
+    for (std::size_t i = block.shape.size(); i-- > 1;) strides[i - 1] = strides[i] * block.shape[i];
+  }
+  for (py::ssize_t& stride : strides) stride *= block.bytes;
+  return {block.data,  block.bytes, block.format,   static_cast<py::ssize_t>(block.shape.size()),
+          block.shape, strides,     !block.writable};
+}
+
+py::object numpy(const char* function) {
+  try {
+    return py::module_::import("numpy").attr(function);
+  } catch (py::error_already_set& missing) {
+    if (!missing.matches(PyExc_ImportError)) throw;
+    throw Error("NumPy is missing, and arrays need it: pip install numpy");
+  }
+}
+
+// As an array whose values are of one of these kinds (NumPy's letters), converted to `type`.
+py::object array_from(const py::object& value, const char* name, const std::string& kinds,
+                      const char* words, const char* type) {
+  if (py::isinstance<py::str>(value) || py::isinstance<py::bytes>(value) || value.is_none()) {
+    throw py::type_error(fmt::format("{}: expected {}, not {}", name, words,
+                                     std::string(py::str(py::type::of(value).attr("__name__")))));
+  }
+  const py::object array = numpy("asarray")(value);
+  const auto kind = array.attr("dtype").attr("kind").cast<std::string>();
+  if (array.attr("size").cast<std::int64_t>() > 0 && kinds.find(kind) == std::string::npos) {
+    throw py::type_error(fmt::format("{}: expected {}, not an array of {}", name, words,
+                                     std::string(py::str(array.attr("dtype")))));
+  }
+  return numpy("asarray")(array, type, "C");
+}
+
+struct Integers {
+  std::vector<int> values;
+  Shape shape;
+};
+
+Integers integers(const py::object& value, const char* name) {
+  const py::object array = array_from(value, name, "iu", "integers", "int64");
+  const py::buffer_info info = py::buffer(array).request();
+  const auto* from = static_cast<const std::int64_t*>(info.ptr);
+  Integers result{std::vector<int>(static_cast<std::size_t>(info.size)), info.shape};
+  for (std::size_t i = 0; i < result.values.size(); ++i) {
+    check(from[i] >= std::numeric_limits<int>::min() && from[i] <= std::numeric_limits<int>::max(),
+          [&] { return fmt::format("{}: {} is beyond 32 bits", name, from[i]); });
+    result.values[i] = static_cast<int>(from[i]);
+  }
+  return result;
+}
+
+std::string shape_text(const Shape& shape) {
+  std::string text;
+  for (const py::ssize_t n : shape) text += (text.empty() ? "" : ", ") + std::to_string(n);
+  return "[" + text + "]";
+}
+
+}  // namespace
+
+void bind_block(py::module_& m) {
+  py::class_<Block>(m, "_Block", py::buffer_protocol(), "Memory that an array looks at.")
+      .def_buffer(&buffer_of);
+}
+
+py::object array_over(Block block) { return numpy("asarray")(py::cast(std::move(block))); }
+
+TokenBatch token_batch(const py::object& value, const char* name) {
+  Integers all = integers(value, name);
+  check((all.shape.size() == 1 || all.shape.size() == 2) && !all.values.empty(), [&] {
+    return fmt::format("{}: expected the shape [T] or [B, T] with at least one token, not {}", name,
+                       shape_text(all.shape));
+  });
+  check(all.values.size() <= std::size_t{std::numeric_limits<int>::max()},
+        [&] { return fmt::format("{}: {} tokens are too many", name, all.values.size()); });
+  TokenBatch batch{std::move(all.values), 1, static_cast<int>(all.shape.back()),
+                   all.shape.size() == 2};
+  if (batch.is_batch) batch.B = static_cast<int>(all.shape.front());
+  return batch;
+}
+
+std::vector<int> token_list(const py::object& value, const char* name) {
+  Integers all = integers(value, name);
+  check(all.shape.size() == 1, [&] {
+    return fmt::format("{}: expected the shape [T], not {}", name, shape_text(all.shape));
+  });
+  return std::move(all.values);
+}
+
+FloatArray float_array(const py::object& value, const char* name) {
+  FloatArray result;
+  result.array = array_from(value, name, "f", "floats", "float32");
+  const py::buffer_info info = py::buffer(result.array).request();
+  result.data = static_cast<const float*>(info.ptr);
+  result.size = info.size;
+  result.shape = info.shape;
+  return result;
+}
+
+}  // namespace tinygpt::python
