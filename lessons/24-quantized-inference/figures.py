@@ -74,7 +74,8 @@ def tiles_figure(folder):
 
 def file_figure(folder):
     d = Drawing(690, 176, "A GGUF file: counts, settings, descriptions of tensors, zeros, and data at multiples of 32")
-    parts = (("GGUF, 3\ncounts", 74, "soft"), ("settings", 92, "fill"), ("tensors:\nname, sizes,\ntype, offset", 112, "fill"),
+    parts = (("GGUF, 3\ncounts", 74, "soft"), ("settings", 92, "fill"),
+             ("tensors:\nname, sizes,\ntype, offset", 112, "fill"),
              ("zeros", 48, "soft"), ("data of the\nfirst tensor", 108, "green"), ("zeros", 48, "soft"),
              ("data of the\nsecond", 108, "green"), ("zeros", 48, "soft"))
     x = 14
@@ -98,10 +99,10 @@ def words_figure(folder):
     for block in range(2):
         d.box(x, 34, 30, 40, "d", "green", bold=True)
         for word in range(8):
-            d.box(x + 32 + 36 * word, 34, 34, 40, "%d" % (8 * block + word), "fill" if block == 0 else "warm", mono=True,
-                  size=13)
+            number = 8 * block + word
+            d.box(x + 32 + 36 * word, 34, 34, 40, "%d" % number, "warm" if block else "fill", mono=True, size=13)
             if word in (1, 7):
-                d.text(x + 49 + 36 * word, 92, "lane %d" % (8 * block + word), 11, "dim", "middle")
+                d.text(x + 49 + 36 * word, 92, "lane %d" % number, 11, "dim", "middle")
         x += 328
     d.line(46, 76, 46, 110, "second")
     d.text(46, 126, "byte 2: even, no multiple of 4", 12, "second")
