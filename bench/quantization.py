@@ -231,10 +231,10 @@ def about_text(arguments, info, plain):
         "model's predictions from the float model's. `regained` is the share of what round to nearest loses at the",
         "same group size.",
         "",
-        "A perplexity changes by luck, too. Predictions that have moved a little, to and fro, are better on some tokens",
-        "and worse on others: over N tokens their mean loss is the divergence D more, give or take sqrt(2 D / N), where",
-        "the float model's own probabilities are right. That is what stands behind ±, and it is as large as most of the",
-        "changes. A divergence compares whole distributions, and has far less of it."]
+        "A perplexity changes by luck, too. Predictions that have moved a little, to and fro, are better on some",
+        "tokens and worse on others: over N tokens their mean loss is the divergence D more, give or take",
+        "sqrt(2 D / N), where the float model's own probabilities are right. That is what stands behind ±, and it is",
+        "as large as most of the changes. A divergence compares whole distributions, and has far less of it."]
 
 
 def parse():
