@@ -80,6 +80,7 @@ __global__ void decode_split_kernel(float* partial, const Real* qkv, KvCache cac
 template <class Real>
 void decode_split(float* partial, const Real* qkv, const KvCache& cache, const int* sequence,
                   const int* position, int N, int NH, int stretches) {
+  // your code: 23.decode_split_cuda
   const std::int64_t warps = std::int64_t{N} * NH * stretches;
   const auto blocks = static_cast<unsigned>(ceil_div(warps, kWarps));
   const std::size_t shared = static_cast<std::size_t>(kWarps) * cache.head_size * sizeof(float);
@@ -91,6 +92,7 @@ void decode_split(float* partial, const Real* qkv, const KvCache& cache, const i
   if (cache.type == CacheType::f32) launch(decode_split_kernel<Real, float>);
   else if (cache.type == CacheType::bf16) launch(decode_split_kernel<Real, Bfloat16>);
   else launch(decode_split_kernel<Real, std::int8_t>);
+  // end of your code
   check_launch("decode_split");
 }
 
@@ -133,8 +135,10 @@ __global__ void decode_combine_kernel(Real* out, const float* partial, const int
 template <class Real>
 void decode_combine(Real* out, const float* partial, const int* position, int N, int NH, int HS,
                     int stretches) {
+  // your code: 23.decode_combine_cuda
   const auto blocks = static_cast<unsigned>(ceil_div(std::int64_t{N} * NH, kWarps));
   decode_combine_kernel<<<blocks, kWarps * kWarp>>>(out, partial, position, N, NH, HS, stretches);
+  // end of your code
   check_launch("decode_combine");
 }
 
@@ -153,6 +157,9 @@ std::int64_t attention_decode_scratch_size(int N, int NH, int, int HS, int longe
   return std::int64_t{N} * NH * ceil_div(longest, kStretch) * (HS + 2);
 }
 
+template void decode_split<float>(float*, const float*, const KvCache&, const int*, const int*, int,
+                                  int, int);
+template void decode_combine<float>(float*, const float*, const int*, int, int, int, int);
 template AttentionDecode<float> attention_decode<float>;
 template AttentionDecode<Bfloat16> attention_decode<Bfloat16>;
 

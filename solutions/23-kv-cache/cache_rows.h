@@ -14,7 +14,7 @@ namespace tinygpt::ref {
 // int8: the largest magnitude of the row becomes 127, so that nothing is cut off. A row of zeros
 // has the scale 0; one that is not finite keeps a scale that says so, and reads as NaN.
 inline void write_cache_row(const KvCache& cache, void* values, float* scales, std::int64_t row,
-                     const float* x) {
+                            const float* x) {
   const int HS = cache.head_size;
   const std::int64_t first = row * HS;
   if (cache.type == CacheType::f32) {
@@ -40,7 +40,7 @@ inline void write_cache_row(const KvCache& cache, void* values, float* scales, s
 
 // x [HS] = row `row` of k (or of v).
 inline void read_cache_row(float* x, const KvCache& cache, const void* values, const float* scales,
-                    std::int64_t row) {
+                           std::int64_t row) {
   const int HS = cache.head_size;
   const std::int64_t first = row * HS;
   if (cache.type == CacheType::f32) {

@@ -42,8 +42,9 @@ void kv_append(const KvCache& cache, const float* qkv, const int* sequence, cons
 //   out[n, h] = sum_u p[u] * v[s, g, u]
 //
 // out [N, NH * HS]             written
-// qkv [N, (NH + 2 NKV) * HS]   the query of head h is at h * HS; keys and values come from the
-// cache sequence, position [N]       whose keys row n sees, and the place of the last of them
+// qkv [N, (NH + 2 NKV) * HS]   the query of head h is at h * HS
+// cache                        keys and values: cache_row says which row has a place
+// sequence, position [N]       whose keys row n sees, and the place of the last of them
 // scores [longest], row [HS]   room: read_cache_row(row, ...) gives a key or a value as floats
 void attention_decode(float* out, const float* qkv, const KvCache& cache, const int* sequence,
                       const int* position, float* scratch, int N, int NH, int longest) {

@@ -247,9 +247,10 @@ void add_generate_command(CLI::App& app) {
   command->add_flag("--raw", a->raw, "Do not put the token that parts texts before the prompt");
   command->add_flag("--json", a->json, "One JSON object a text");
   add_engine_options(*command, a->engine);
-  command->add_option("--draft", a->draft,
-                      "A smaller model with the same tokenizer, which drafts tokens that the model "
-                      "then reads together: texts as before, faster where the draft is often right");
+  command->add_option(
+      "--draft", a->draft,
+      "A smaller model with the same tokenizer, which drafts tokens that the model "
+      "then reads together: texts as before, faster where the draft is often right");
   command->add_option("--draft-tokens", a->draft_tokens, "Tokens drafted at a time")
       ->capture_default_str();
   add_kernel_options(*command, a->kernels);

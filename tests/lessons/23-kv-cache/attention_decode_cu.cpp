@@ -9,7 +9,7 @@ constexpr int kKeys = 64;  // of a stretch: ref_cuda::kStretch
 
 // Stretches end at 64 keys and a warp has 32 lanes: one more than each, among others.
 const std::vector<DecodeCase> kCases = {
-    {1, 1, 1, 2, 4, {0}, {2}},           {3, 4, 2, 3, 6, {2, 0, 1}, {5, 0, 3}},
+    {1, 1, 1, 2, 4, {0}, {2}},           {3, 4, 2, 3, 8, {2, 0, 1}, {5, 0, 3}},
     {2, 2, 1, 4, 140, {1, 0}, {63, 64}}, {2, 2, 2, 2, 200, {1, 0, 0}, {130, 127, 128}},
     {1, 2, 1, 33, 66, {0}, {65}},        {1, 1, 1, 4, 70, {0}, {68}, 12},
 };
@@ -21,6 +21,7 @@ struct SplitSlip {
   bool group_modulo = false, unscaled = false, keys_as_values = false;
   bool divided = false;  // by the sum already
   bool acc_not_shrunk = false, sum_not_shrunk = false;
+  bool lane_dot = false;             // each lane has its own share of the dot product
   bool position_of_stretch = false;  // the stretch begins at 0
 };
 
@@ -43,7 +44,7 @@ Values split(const DecodeCase& c, const Values& qkv, const Values& k, const Valu
         double largest = -INFINITY, sum = 0;
         for (int u = begin; there && u < end; ++u) {
           double dot = 0;
-          for (int d = 0; d < c.HS; ++d) {
+          for (int d = 0; d < c.HS; d += slip.lane_dot ? 32 : 1) {
             dot += qkv[static_cast<std::size_t>(n * c.row() + h * c.HS + d)] *
                    k[c.place(s, g, u) + static_cast<std::size_t>(d)];
           }
@@ -58,6 +59,7 @@ Values split(const DecodeCase& c, const Values& qkv, const Values& k, const Valu
             size[d] = size[d] * shrink + std::abs(term);
           }
         }
+        if (slip.lane_dot) std::fill(acc.begin() + 1, acc.end(), unknown);  // of other lanes
         for (std::size_t d = 0; d < acc.size(); ++d) {
           all.push_back(there ? acc[d] / (slip.divided ? sum : 1.0) : unknown);
           if (magnitude != nullptr) magnitude->push_back(size[d]);
@@ -93,6 +95,8 @@ const std::vector<NamedSplitSlip> kSplitSlips = {
      "yours is h % NKV."},
     {{.unscaled = true}, "The scores are not scaled: times `scale`, which is 1 / sqrt(HS)."},
     {{.keys_as_values = true}, "The keys are used as values."},
+    {{.lane_dot = true},
+     "Each lane has its own share of the dot product: warp_sum makes one score of them, for all 32."},
     {{.divided = true},
      "You divide by the stretch's sum already. Other stretches follow: decode_combine divides, by "
      "the sum of all."},
@@ -237,7 +241,13 @@ void examine_combine(Exam& exam) {
     for (const NamedCombineSlip& known : kCombineSlips) {
       mistakes.push_back(gives(combine(c, parts, stretches, known.slip), known.nudge));
     }
-    mistakes.push_back(overflowed());
+    mistakes.push_back(when(
+        [](const Answer& a) {
+          return std::any_of(a.actual.begin(), a.actual.end(),
+                             [](double x) { return !std::isfinite(x); });
+        },
+        "A division by 0. A lane that had no stretch has a sum of 0: warp_sum gives all lanes the "
+        "sum of all."));
     exam.expect("out", out, exact, out_shape(c),
                 {.terms = stretches + 50.0 * c.scale, .factor = 4, .magnitudes = magnitude},
                 mistakes);

@@ -27,6 +27,8 @@ struct DecodeCase {
     for (const int p : position) most = std::max(most, p);
     return most + 1;
   }
+  // What a call passes: it may be more than is needed.
+  int given_longest() const { return std::min(longest() + 2, capacity); }
   std::int64_t row() const { return std::int64_t{NH + 2 * NKV} * HS; }
   std::int64_t rows() const { return std::int64_t{S} * NKV * capacity; }
   std::size_t place(int s, int g, int p) const {
@@ -81,7 +83,7 @@ inline Decoded decode(const DecodeCase& c, const Values& qkv, const Values& k, c
     const int s = slip.sequence_is_row ? n : slip.first_sequence ? 0 : c.sequence[at];
     int keys = (slip.position_is_row ? n : c.position[at]) + 1 + slip.more_keys;
     if (slip.all_keys) keys = c.capacity;
-    if (slip.keys_of_longest) keys = c.longest();
+    if (slip.keys_of_longest) keys = c.given_longest();
     for (int h = 0; h < c.NH; ++h) {
       const int g = slip.group == DecodeSlip::Group::modulo  ? h % c.NKV
                     : slip.group == DecodeSlip::Group::own   ? h
@@ -139,12 +141,12 @@ inline std::vector<NamedDecodeSlip> decode_slips() {
       {{.more_keys = 1},
        "The position is off by one: a row at position p sees the keys 0 .. p. Yours sees one more, "
        "where there is nothing yet, or what another text has left."},
-      {{.all_keys = true},
-       "Every place of the cache is seen, also those behind the row's position, where other texts "
-       "have left something: only 0 .. position[n] count."},
       {{.keys_of_longest = true},
        "Every row sees as many keys as the longest one. Each has a position of its own: "
        "position[n]."},
+      {{.all_keys = true},
+       "Every place of the cache is seen, also those behind the row's position, where other texts "
+       "have left something: only 0 .. position[n] count."},
       {{.sequence_is_row = true},
        "This is the cache of another sequence: row n belongs to sequence[n], not to sequence n."},
       {{.first_sequence = true},

@@ -9,8 +9,8 @@ namespace {
 
 // One token; three sequences of different length, not in order; several tokens of one sequence.
 const std::vector<DecodeCase> kCases = {
-    {1, 1, 1, 2, 4, {0}, {2}},         {3, 4, 2, 3, 6, {2, 0, 1}, {5, 0, 3}},
-    {1, 1, 1, 1, 1, {0}, {0}},         {2, 6, 3, 2, 9, {1, 1, 1, 0}, {4, 5, 6, 2}},
+    {1, 1, 1, 2, 6, {0}, {2}},         {3, 4, 2, 3, 8, {2, 0, 1}, {5, 0, 3}},
+    {1, 1, 1, 1, 1, {0}, {0}},         {2, 6, 3, 2, 11, {1, 1, 1, 0}, {4, 5, 6, 2}},
     {2, 2, 1, 5, 40, {1, 0}, {38, 7}}, {1, 3, 3, 4, 8, {0}, {6}, 30},
     {2, 2, 2, 2, 5, {}, {}},
 };
@@ -132,9 +132,9 @@ void examine_decode(Exam& exam) {
     float* out = s.output(std::int64_t{c.N()} * c.NH * c.HS);
     const float *in = s.input(qkv), *keys = s.input(k), *values = s.input(v);
     const int *sequence = s.input(c.sequence), *position = s.input(c.position);
-    float* scratch = s.scratch(c.longest() + c.HS);
+    float* scratch = s.scratch(c.given_longest() + c.HS);
     ref::attention_decode(out, in, cache_over(c, keys, values), sequence, position, scratch, c.N(),
-                          c.NH, c.longest());
+                          c.NH, c.given_longest());
     std::vector<Mistake> mistakes;
     for (const NamedDecodeSlip& known : decode_slips()) {
       mistakes.push_back(decode_mistake(c, qkv, k, v, known));
