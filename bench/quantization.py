@@ -74,6 +74,48 @@ def evaluate(arguments, model):
                "--context", arguments.context, "--tokens", arguments.tokens)
 
 
+def whole_perplexity(arguments, model, options):
+    """On all of the held-out text, after quantizing where options are given."""
+    out = os.path.join(arguments.work, "quantized-%d" % os.getpid())
+    if options is not None:
+        run(arguments, "quantize", "--model", model, "--out", out, "--overwrite", "--context", arguments.context,
+            "--sequences", arguments.sequences, "--calibration", arguments.data, *options)
+    result = run(arguments, "eval", "--model", model if options is None else out, "--data", arguments.data, "--context",
+                 arguments.context, "--tokens", 10 ** 9)
+    shutil.rmtree(out, ignore_errors=True)
+    return result
+
+
+def measure_whole(arguments, models):
+    """Rows of (words, result): groups of 32 alone."""
+    rows = [("float", remembered(arguments, "whole float", lambda: whole_perplexity(arguments, arguments.model, None)))]
+    for what, model in models:
+        for name, group, options in METHODS:
+            if group == 32 and name != EIGHT:
+                result = remembered(arguments, ["whole", what, options],
+                                    lambda: whole_perplexity(arguments, model, options))
+                rows.append((name + (", large channels" if what else ""), result))
+                print("whole %s %s %.6f" % (what, name, result["perplexity"]), flush=True)
+    return rows
+
+
+def whole_table(rows, tables):
+    """Perplexity on the whole text, with the divergences that the shorter one gave."""
+    plain = rows[0][1]
+    yield "| method, 32 weights a scale | perplexity | change | regained |"
+    yield "|---|--:|--:|--:|"
+    yield "| float | %.5f | | |" % plain["perplexity"]
+    nearest = None
+    for words, r in rows[1:]:
+        name, _, more = words.partition(",")
+        nearest = r if name == NEAREST else nearest
+        of = next(x for n, g, x in tables[1 if more else 0] if n == name and g == 32)
+        luck = 100 * math.sqrt(2 * of["divergence"] / r["tokens"])
+        share = "" if name == NEAREST else "%.0f %%" % (100 * regained(plain, nearest, r, "perplexity"))
+        yield "| %s | %.5f | %+.4f ± %.4f %% | %s |" % (
+            words, r["perplexity"], 100 * (r["perplexity"] / plain["perplexity"] - 1), luck, share)
+
+
 def measure(arguments, model, group, options):
     out = os.path.join(arguments.work, "quantized-%d" % os.getpid())
     report = run(arguments, "quantize", "--model", model, "--out", out, "--overwrite", "--context",
@@ -133,16 +175,17 @@ def table(plain, rows):
     nearest = {group: result for name, group, result in rows if name == NEAREST}
     for name, group, r in rows:
         change = 100 * (r["perplexity"] / plain["perplexity"] - 1)
+        luck = 100 * math.sqrt(2 * r["divergence"] / r["tokens"])
         shares = ["", ""]
         if group in nearest and name not in (NEAREST, EIGHT):
             shares = ["%.0f %%" % (100 * regained(plain, nearest[group], r, field))
                       for field in ("perplexity", "divergence")]
-        yield "| %s | %s | %.2f | %.2f | %.3f %% | %.5f | %+.4f %% | %s | %.6f | %s |" % (
+        yield "| %s | %s | %.2f | %.2f | %.3f %% | %.5f | %+.3f ± %.3f %% | %s | %.6f | %s |" % (
             name, group_text(group), r["bits"], r["bytes"] / 1e6, 100 * r["output_error"], r["perplexity"], change,
-            shares[0], r["divergence"], shares[1])
+            luck, shares[0], r["divergence"], shares[1])
 
 
-def write(arguments, plain, rows, outliers, about):
+def write(arguments, plain, rows, outliers, about, whole):
     folder = os.path.join(ROOT, "bench", "results")
     with open(os.path.join(folder, "quantization.tsv"), "w", encoding="utf-8") as file:
         file.write("model\tmethod\tgroup\tbits\tbytes\toutput_error\tperplexity\tdivergence\n")
@@ -160,6 +203,9 @@ def write(arguments, plain, rows, outliers, about):
                   "that read them as much smaller: it computes the same, up to rounding. Large language models have",
                   "such channels by themselves (Dettmers et al., LLM.int8()); a model of this size has none.", ""]
         words += list(table(plain, outliers))
+    if whole:
+        words += ["", "## Perplexity on the whole held-out text, %d tokens" % whole[0][1]["tokens"], ""]
+        words += list(whole_table(whole, (rows, outliers)))
     with open(os.path.join(folder, "quantization.md"), "w", encoding="utf-8") as file:
         file.write("\n".join(words) + "\n")
 
@@ -183,8 +229,12 @@ def about_text(arguments, info, plain):
         "`output error` is the squared change of the linear layers' outputs over the calibration text, as a share of",
         "the outputs' squares, averaged over layers. `divergence` is Kullback and Leibler's, in nats per token, of the",
         "model's predictions from the float model's. `regained` is the share of what round to nearest loses at the",
-        "same group size. A perplexity can change by luck: to first order, a change of the weights moves the loss by",
-        "its gradient times the change, which is of either sign. A divergence has no such term."]
+        "same group size.",
+        "",
+        "A perplexity changes by luck, too. Predictions that have moved a little, to and fro, are better on some tokens",
+        "and worse on others: over N tokens their mean loss is the divergence D more, give or take sqrt(2 D / N), where",
+        "the float model's own probabilities are right. That is what stands behind ±, and it is as large as most of the",
+        "changes. A divergence compares whole distributions, and has far less of it."]
 
 
 def parse():
@@ -198,6 +248,7 @@ def parse():
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--work", default="/tmp/tinygpt-quantization")
     parser.add_argument("--only", default="", choices=("", "plain", "outliers"), help="measure, and write no tables")
+    parser.add_argument("--whole", action="store_true", help="perplexities on all of the held-out text, too")
     parser.add_argument("--note", default="", help="how the model was trained")
     return parser.parse_args()
 
@@ -222,8 +273,9 @@ def main():
                 print("%-8s %-18s %-4s perplexity %.5f divergence %.6f" % (
                     what, name, group_text(group), result["perplexity"], result["divergence"]), flush=True)
             both.append(rows)
+        whole = measure_whole(arguments, [("", arguments.model), ("outliers", folder)]) if arguments.whole else []
     if arguments.only == "":
-        write(arguments, plain, *both, about_text(arguments, info, plain))
+        write(arguments, plain, *both, about_text(arguments, info, plain), whole)
 
 
 if __name__ == "__main__":

@@ -78,43 +78,64 @@ void worked(const std::vector<Option>&) {
 
 // ---- one large weight
 
+// snippet: naive
+// One scale for all, and steps on both sides of zero: 7 for four bits, 127 for eight.
+std::vector<float> round_tensor(std::vector<float> w, int steps) {
+  float largest = 0.0f;
+  for (const float x : w) largest = std::max(largest, std::fabs(x));
+  const float d = largest / static_cast<float>(steps);
+  for (float& x : w) x = d * std::round(x / d);
+  return w;
+}
+// end of snippet
+
+std::vector<float> round_groups(const std::vector<float>& w, const GroupFormat& f, int cols) {
+  const int rows = static_cast<int>(w.size()) / cols;
+  std::vector<float> out(w.size());
+  dequantize_groups(out.data(),
+                    quantize_groups(w.data(), rows, cols, f, ScaleRule::absmax, nullptr));
+  return out;
+}
+
+constexpr std::size_t kEach = 1021;  // of these weights one is large
+
+// The few large weights themselves are not counted: what happens to all others?
+std::string error_of_others(const std::vector<float>& rounded, const std::vector<float>& w) {
+  double sum = 0, all = 0;
+  for (std::size_t k = 0; k < w.size(); ++k) {
+    if (k % kEach == 0) continue;
+    sum += std::pow(double{rounded[k]} - w[k], 2);
+    all += std::pow(double{w[k]}, 2);
+  }
+  return fmt::format("{:.2f} %", 100 * std::sqrt(sum / all));
+}
+
 void groups(const std::vector<Option>&) {
   constexpr int kRows = 64, kCols = 512;
   std::vector<float> normal(kRows * kCols);
   Random random{1};
   for (float& x : normal) x = static_cast<float>(random.normal());
   std::vector<float> outliers = normal;
-  for (std::size_t k = 0; k < outliers.size(); k += 1021) outliers[k] *= 20;
+  for (std::size_t k = 0; k < outliers.size(); k += kEach) outliers[k] *= 20;
   std::vector<std::vector<std::string>> rows;
-  const auto add = [&](const std::string& name, const GroupFormat& f, int count_rows) {
-    const double bits = 8.0 *
-                        static_cast<double>(bytes_in(f, count_rows, kRows * kCols / count_rows)) /
-                        (kRows * kCols);
-    std::vector<std::string> row = {name, fmt::format("{:.3f}", bits)};
-    for (const auto* w : {&normal, &outliers}) {
-      std::vector<float> shaped = *w;
-      const int cols = kRows * kCols / count_rows;
-      std::vector<float> out(shaped.size());
-      dequantize_groups(out.data(), quantize_groups(shaped.data(), count_rows, cols, f,
-                                                    ScaleRule::absmax, nullptr));
-      double sum = 0, all = 0;
-      for (std::size_t k = 0; k < out.size(); ++k) {
-        // The few large weights themselves are not counted: what happens to all others?
-        if (k % 1021 == 0) continue;
-        sum += std::pow(double{out[k]} - shaped[k], 2);
-        all += std::pow(double{shaped[k]}, 2);
-      }
-      row.push_back(fmt::format("{:.2f} %", 100 * std::sqrt(sum / all)));
-    }
-    rows.push_back(row);
+  const auto add_tensor = [&](int bits, int steps) {
+    rows.push_back({fmt::format("the tensor, {} bits", bits), fmt::format("{:.3f}", 1.0 * bits),
+                    error_of_others(round_tensor(normal, steps), normal),
+                    error_of_others(round_tensor(outliers, steps), outliers)});
   };
-  add("the tensor, 4 bits", {4, 0, true}, 1);
-  add("a row of 512, 4 bits", {4, 0, true}, kRows);
-  add("each 128, 4 bits", {4, 128, true}, kRows);
-  add("each 32, 4 bits: Q4_0", {4, 32, true}, kRows);
-  add("each 16, 4 bits", {4, 16, true}, kRows);
-  add("the tensor, 8 bits", {8, 0, true}, 1);
-  add("each 32, 8 bits", {8, 32, true}, kRows);
+  const auto add = [&](const std::string& name, const GroupFormat& f) {
+    const double bytes = static_cast<double>(bytes_in(f, kRows, kCols));
+    rows.push_back({name, fmt::format("{:.3f}", 8 * bytes / (kRows * kCols)),
+                    error_of_others(round_groups(normal, f, kCols), normal),
+                    error_of_others(round_groups(outliers, f, kCols), outliers)});
+  };
+  add_tensor(4, 7);
+  add("a row of 512, 4 bits", {4, 0, true});
+  add("each 128, 4 bits", {4, 128, true});
+  add("each 32, 4 bits: Q4_0", {4, 32, true});
+  add("each 16, 4 bits", {4, 16, true});
+  add_tensor(8, 127);
+  add("each 32, 8 bits", {8, 32, true});
   print_table({"a scale for", "bits a weight", "normal weights", "a few of 20 times the size"},
               rows);
   fmt::print("root mean square error of the ordinary weights, of their size\n");

@@ -154,8 +154,8 @@ def measured_figure(folder):
                 bars.append((label, 1000 * float(row["divergence"])))
                 colours[label] = colour
     bar_chart(folder, "measured", "Divergence of a model of 11 million parameters from its float twin, by method, for "
-              "32 weights a scale", bars, "divergence from the float model, thousandths of a nat per token", 660, colours,
-              "%.3f")
+              "32 weights a scale", bars, "divergence from the float model, thousandths of a nat per token", 660,
+              colours, "%.3f")
 
 
 def main():

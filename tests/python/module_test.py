@@ -98,6 +98,15 @@ class ModelTest(FolderTest):
         for b in range(3):
             numpy.testing.assert_allclose(together[b], model(batch[b]), atol=1e-5)
 
+    def test_tokens_of_every_kind_are_the_same(self):
+        model = self.model()
+        expected = model.logits([7, 8, 9])
+        spread = numpy.zeros(6, dtype="int32")
+        spread[::2] = [7, 8, 9]
+        for tokens in ((7, 8, 9), numpy.array([7, 8, 9], "uint8"), numpy.array([7, 8, 9], ">i4"), spread[::2],
+                       numpy.array([9, 8, 7], "int32")[::-1], numpy.array([7, 8, 9], "int32")):
+            numpy.testing.assert_array_equal(model.logits(tokens), expected)
+
     def test_loss_and_gradient_agree(self):
         model = self.model()
         tokens, targets = [[1, 2, 3]], [[2, 3, -1]]
