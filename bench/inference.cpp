@@ -24,7 +24,6 @@ namespace {
 
 using namespace tinygpt;
 
-
 GgufType type_of(const std::string& name) {
   for (const GgufType type : {GgufType::f32, GgufType::f16, GgufType::q4_0, GgufType::q8_0}) {
     std::string lower = type_name(type);
@@ -35,7 +34,8 @@ GgufType type_of(const std::string& name) {
 }
 
 void write(const std::string& type, const std::string& path) {
-  Gpt<float> model = make_gpt(named_config("llama-110m"), cpu::ops(), host_memory(), Purpose::inference, 1, 1);
+  Gpt<float> model =
+      make_gpt(named_config("llama-110m"), cpu::ops(), host_memory(), Purpose::inference, 1, 1);
   init_parameters(model, 1);
   save_gguf(model, byte_tokenizer(), "random weights", type_of(type), path);
 }

@@ -40,17 +40,17 @@ void worked_blocks() {
   const double d8 = 1.60 / 127, d4 = -1.60 / -8;
   fmt::print("eight bits: d = 1.60 / 127 = {:.4f}     four bits: d = -1.60 / -8 = {:.2f}\n\n", d8,
              d4);
-  fmt::print("{:>5}{:>8}{:>9}{:>6}{:>8}{:>11}{:>6}{:>8}\n", "", "weight", "x / d", "q", "d q",
+  fmt::print("{:>5}{:>8}{:>9}{:>6}{:>8}{:>14}{:>5}{:>8}\n", "", "weight", "x / d", "q", "d q",
              "x / d + 8.5", "q", "value");
   for (std::size_t i = 0; i < kWeights.size(); ++i) {
-    fmt::print("{:>5}{:>8.2f}{:>9.2f}{:>6}{:>8.3f}{:>11.2f}{:>6}{:>8.2f}\n", kWords[i], kWeights[i],
+    fmt::print("{:>5}{:>8.2f}{:>9.2f}{:>6}{:>8.3f}{:>14.2f}{:>5}{:>8.2f}\n", kWords[i], kWeights[i],
                kWeights[i] / d8, q8.q[i], eight[i], kWeights[i] / d4 + 8.5, q4.q[i] & 15, four[i]);
   }
 }
 
 // Two columns of one row, whose inputs mostly come together.
 void worked_gptq() {
-  const double w[2] = {0.33, 0.27}, step = 0.2, H[2][2] = {{2.0, 1.8}, {1.8, 2.0}};
+  const double w[2] = {0.33, 0.32}, step = 0.2, H[2][2] = {{2.0, 1.8}, {1.8, 2.0}};
   const auto nearest = [&](double x) { return step * std::round(x / step); };
   const auto error = [&](double a, double b) {
     const double e[2] = {a - w[0], b - w[1]};
@@ -78,43 +78,64 @@ void worked(const std::vector<Option>&) {
 
 // ---- one large weight
 
+// snippet: naive
+// One scale for all, and steps on both sides of zero: 7 for four bits, 127 for eight.
+std::vector<float> round_tensor(std::vector<float> w, int steps) {
+  float largest = 0.0f;
+  for (const float x : w) largest = std::max(largest, std::fabs(x));
+  const float d = largest / static_cast<float>(steps);
+  for (float& x : w) x = d * std::round(x / d);
+  return w;
+}
+// end of snippet
+
+std::vector<float> round_groups(const std::vector<float>& w, const GroupFormat& f, int cols) {
+  const int rows = static_cast<int>(w.size()) / cols;
+  std::vector<float> out(w.size());
+  dequantize_groups(out.data(),
+                    quantize_groups(w.data(), rows, cols, f, ScaleRule::absmax, nullptr));
+  return out;
+}
+
+constexpr std::size_t kEach = 1021;  // of these weights one is large
+
+// The few large weights themselves are not counted: what happens to all others?
+std::string error_of_others(const std::vector<float>& rounded, const std::vector<float>& w) {
+  double sum = 0, all = 0;
+  for (std::size_t k = 0; k < w.size(); ++k) {
+    if (k % kEach == 0) continue;
+    sum += std::pow(double{rounded[k]} - w[k], 2);
+    all += std::pow(double{w[k]}, 2);
+  }
+  return fmt::format("{:.2f} %", 100 * std::sqrt(sum / all));
+}
+
 void groups(const std::vector<Option>&) {
   constexpr int kRows = 64, kCols = 512;
   std::vector<float> normal(kRows * kCols);
   Random random{1};
   for (float& x : normal) x = static_cast<float>(random.normal());
   std::vector<float> outliers = normal;
-  for (std::size_t k = 0; k < outliers.size(); k += 1021) outliers[k] *= 20;
+  for (std::size_t k = 0; k < outliers.size(); k += kEach) outliers[k] *= 20;
   std::vector<std::vector<std::string>> rows;
-  const auto add = [&](const std::string& name, const GroupFormat& f, int count_rows) {
-    const double bits = 8.0 *
-                        static_cast<double>(bytes_in(f, count_rows, kRows * kCols / count_rows)) /
-                        (kRows * kCols);
-    std::vector<std::string> row = {name, fmt::format("{:.3f}", bits)};
-    for (const auto* w : {&normal, &outliers}) {
-      std::vector<float> shaped = *w;
-      const int cols = kRows * kCols / count_rows;
-      std::vector<float> out(shaped.size());
-      dequantize_groups(out.data(), quantize_groups(shaped.data(), count_rows, cols, f,
-                                                    ScaleRule::absmax, nullptr));
-      double sum = 0, all = 0;
-      for (std::size_t k = 0; k < out.size(); ++k) {
-        // The few large weights themselves are not counted: what happens to all others?
-        if (k % 1021 == 0) continue;
-        sum += std::pow(double{out[k]} - shaped[k], 2);
-        all += std::pow(double{shaped[k]}, 2);
-      }
-      row.push_back(fmt::format("{:.2f} %", 100 * std::sqrt(sum / all)));
-    }
-    rows.push_back(row);
+  const auto add_tensor = [&](int bits, int steps) {
+    rows.push_back({fmt::format("the tensor, {} bits", bits), fmt::format("{:.3f}", 1.0 * bits),
+                    error_of_others(round_tensor(normal, steps), normal),
+                    error_of_others(round_tensor(outliers, steps), outliers)});
   };
-  add("4 bits, the tensor", {4, 0, true}, 1);
-  add("4 bits, a row of 512", {4, 0, true}, kRows);
-  add("4 bits, 128", {4, 128, true}, kRows);
-  add("4 bits, 32 (Q4_0)", {4, 32, true}, kRows);
-  add("4 bits, 16", {4, 16, true}, kRows);
-  add("8 bits, the tensor", {8, 0, true}, 1);
-  add("8 bits, 32", {8, 32, true}, kRows);
+  const auto add = [&](const std::string& name, const GroupFormat& f) {
+    const double bytes = static_cast<double>(bytes_in(f, kRows, kCols));
+    rows.push_back({name, fmt::format("{:.3f}", 8 * bytes / (kRows * kCols)),
+                    error_of_others(round_groups(normal, f, kCols), normal),
+                    error_of_others(round_groups(outliers, f, kCols), outliers)});
+  };
+  add_tensor(4, 7);
+  add("a row of 512, 4 bits", {4, 0, true});
+  add("each 128, 4 bits", {4, 128, true});
+  add("each 32, 4 bits: Q4_0", {4, 32, true});
+  add("each 16, 4 bits", {4, 16, true});
+  add_tensor(8, 127);
+  add("each 32, 8 bits", {8, 32, true});
   print_table({"a scale for", "bits a weight", "normal weights", "a few of 20 times the size"},
               rows);
   fmt::print("root mean square error of the ordinary weights, of their size\n");
@@ -206,5 +227,6 @@ int main(int argc, char** argv) {
                     "a small model under every method: bytes, perplexity, divergence",
                     compare_methods,
                     {{"steps", "steps of its training", "900"},
+                     {"outliers", "1: write the model with a few large channels", "0"},
                      {"out", "where the chart goes", "lessons-out/21-methods.svg"}}}});
 }

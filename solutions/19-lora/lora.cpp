@@ -74,8 +74,8 @@ void lora_backward(float* dx, float* da, float* db, const float* dout, const flo
     float* dax_n = scratch + std::int64_t{n} * rank;
     for (int r = 0; r < rank; ++r) dax_n[r] = 0.0f;
     for (int o = 0; o < OC; ++o) {
-      const float d =
-          scale * dout_n[o];  // the scale's one place: db and dax both have it from here
+      // The scale's one place: db and dax both have it from here.
+      const float d = scale * dout_n[o];
       for (int r = 0; r < rank; ++r) {
         const std::int64_t i = std::int64_t{o} * rank + r;
         dax_n[r] += d * b[i];

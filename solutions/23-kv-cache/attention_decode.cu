@@ -2,6 +2,7 @@
 #include <cmath>
 #include <cstdint>
 
+#include "solutions/23-kv-cache/cached_rows.cuh"
 #include "solutions/23-kv-cache/kv_cache.cuh"
 #include "solutions/kernel.cuh"
 

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdint>
 
+#include "solutions/23-kv-cache/cache_rows.h"
 #include "tinygpt/core/error.h"
 
 namespace tinygpt::ref {

@@ -3,7 +3,6 @@
 
 #include <cstdint>
 
-#include "solutions/kernel.cuh"
 #include "tinygpt/ops/kv_cache.h"
 
 namespace tinygpt::ref_cuda {
@@ -16,27 +15,6 @@ template <class Real>
 void attention_decode(Real* out, const Real* qkv, const KvCache& cache, const int* sequence,
                       const int* position, float* scratch, int N, int NH, int longest);
 std::int64_t attention_decode_scratch_size(int N, int NH, int NKV, int HS, int longest);
-
-// The cached rows of k or of v, read as floats whatever they are kept in.
-template <class Stored>
-struct CachedRows {
-  const Stored* values;
-  const float* scales;  // int8 alone
-  int HS;
-
-  __device__ float at(std::int64_t row, int d) const { return to_float(values[row * HS + d]); }
-};
-
-template <>
-struct CachedRows<std::int8_t> {
-  const std::int8_t* values;
-  const float* scales;
-  int HS;
-
-  __device__ float at(std::int64_t row, int d) const {
-    return scales[row] * static_cast<float>(values[row * HS + d]);
-  }
-};
 
 // Keys of a stretch. The halves of decoding: the first leaves for each stretch of each query head
 // what it has summed, HS + 2 floats of `partial` [N, NH, stretches, HS + 2]; the second puts a

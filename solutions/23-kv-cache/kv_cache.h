@@ -10,10 +10,4 @@ KvAppend<float> kv_append;
 AttentionDecode<float> attention_decode;
 AttentionDecodeScratchSize attention_decode_scratch_size;
 
-// Row `row` of k (or of v): x [HS], rounded to the cache's type, and back.
-void write_cache_row(const KvCache& cache, void* values, float* scales, std::int64_t row,
-                     const float* x);
-void read_cache_row(float* x, const KvCache& cache, const void* values, const float* scales,
-                    std::int64_t row);
-
 }  // namespace tinygpt::ref

@@ -30,8 +30,8 @@ std::vector<Exact> linear_backward(const In& in, const Values& dout, int N, int 
 Exact lora_forward(const In& in, int N, int C, int OC, int rank, double scale) {
   const auto x = matrix(in[0], N, C), a = matrix(in[1], rank, C), b = matrix(in[2], OC, rank);
   const Matrix update = scale * b * a;
-  return exact(x * update.transpose(), std::abs(scale) * x.cwiseAbs() *
-                                           a.cwiseAbs().transpose() * b.cwiseAbs().transpose());
+  return exact(x * update.transpose(), std::abs(scale) * x.cwiseAbs() * a.cwiseAbs().transpose() *
+                                           b.cwiseAbs().transpose());
 }
 
 std::vector<Exact> lora_backward(const In& in, const Values& dout, int N, int C, int OC, int rank,

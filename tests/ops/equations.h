@@ -29,14 +29,14 @@ struct Equation {
   }
 };
 
-Equation linear_equation(int N, int C, int OC);                    // x, weight, bias
+Equation linear_equation(int N, int C, int OC);                        // x, weight, bias
 Equation lora_equation(int N, int C, int OC, int rank, double scale);  // x, a, b
-Equation layernorm_equation(int N, int C, double eps);             // x, weight, bias
-Equation rmsnorm_equation(int N, int C, double eps);               // x, weight
-Equation gelu_equation();                                          // x
-Equation swiglu_equation(int N, int H);                            // x
-Equation softmax_equation(int N, int V);                           // x
-Equation cross_entropy_equation(int V, std::vector<int> targets);  // logits; below 0: ignored
+Equation layernorm_equation(int N, int C, double eps);                 // x, weight, bias
+Equation rmsnorm_equation(int N, int C, double eps);                   // x, weight
+Equation gelu_equation();                                              // x
+Equation swiglu_equation(int N, int H);                                // x
+Equation softmax_equation(int N, int V);                               // x
+Equation cross_entropy_equation(int V, std::vector<int> targets);      // logits; below 0: ignored
 
 // What layernorm (or, without a mean, rmsnorm) saves: the mean and 1 / deviation of each row.
 struct Statistics {

@@ -87,12 +87,17 @@ struct Writers {
 std::vector<int> continue_prompt(const Writers& w, const Arguments& a, std::span<const int> tokens,
                                  const OnToken& on_token, Timing* timing) {
   const int sequence = add_sequence(w.engine);
+  std::vector<int> text;
   if (w.draft == nullptr) {
-    return generate<float>(w.engine, sequence, tokens, a.settings, on_token, timing);
+    text = generate<float>(w.engine, sequence, tokens, a.settings, on_token, timing);
+  } else {
+    const int drafting = add_sequence(*w.draft);
+    text = generate_speculative<float>(w.engine, sequence, *w.draft, drafting, tokens, a.settings,
+                                       {.draft_tokens = a.draft_tokens}, on_token, timing);
+    remove_sequence(*w.draft, drafting);
   }
-  return generate_speculative<float>(w.engine, sequence, *w.draft, add_sequence(*w.draft), tokens,
-                                     a.settings, {.draft_tokens = a.draft_tokens}, on_token,
-                                     timing);
+  remove_sequence(w.engine, sequence);
+  return text;
 }
 
 // Writes one text as it comes.
@@ -244,7 +249,7 @@ void add_generate_command(CLI::App& app) {
   add_engine_options(*command, a->engine);
   command->add_option("--draft", a->draft,
                       "A smaller model with the same tokenizer, which drafts tokens that the model "
-                      "then reads together: the same texts, faster where the draft is often right");
+                      "then reads together: texts as before, faster where the draft is often right");
   command->add_option("--draft-tokens", a->draft_tokens, "Tokens drafted at a time")
       ->capture_default_str();
   add_kernel_options(*command, a->kernels);

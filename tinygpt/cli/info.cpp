@@ -15,6 +15,7 @@
 #include "tinygpt/cli/terminal.h"
 #include "tinygpt/core/error.h"
 #include "tinygpt/cuda/table.h"
+#include "tinygpt/infer/engine.h"
 #include "tinygpt/model/folder.h"
 #include "tinygpt/model/gpt.h"
 
@@ -40,6 +41,7 @@ struct Ledgers {
   ParameterLedger parameters;
   FlopLedger flops;
   MemoryLedger training, inference;
+  EngineLedger engines[3];  // by type of cache, for B texts of T tokens
 };
 
 constexpr int kGpuGib[] = {4, 8, 12, 16, 24};
@@ -96,6 +98,10 @@ Ledgers make_ledgers(Arguments& a) {
   l.flops = flop_ledger(l.config, l.T);
   l.training = memory_ledger(l.config, ops, Purpose::training, l.B, l.T);
   l.inference = memory_ledger(l.config, ops, Purpose::inference, l.B, l.T);
+  for (const CacheType type : {CacheType::f32, CacheType::bf16, CacheType::int8}) {
+    const EngineSettings settings{.sequences = l.B, .capacity = l.T, .cache = type};
+    l.engines[static_cast<int>(type)] = engine_ledger(l.config, ops, settings);
+  }
   return l;
 }
 
@@ -183,6 +189,19 @@ void print_memory(const Ledgers& l) {
   print_row("total", megabytes(t.total), megabytes(i.total));
 }
 
+void print_engines(const Ledgers& l) {
+  fmt::print("\n{}\n",
+             bold(fmt::format("Memory for writing {} texts of up to {} tokens", l.B, l.T)));
+  print_row("", "cache, a token", "with weights");
+  const std::pair<const char*, CacheType> rows[] = {{"--cache f32", CacheType::f32},
+                                                    {"--cache bf16", CacheType::bf16},
+                                                    {"--cache int8", CacheType::int8}};
+  for (const auto& [name, type] : rows) {
+    const EngineLedger& e = l.engines[static_cast<int>(type)];
+    print_row(name, grouped(e.per_token) + " B", megabytes(l.inference.parameters + e.total));
+  }
+}
+
 std::string batch_text(int B) {
   if (B == 0) return "does not fit";
   return B == kMostSequences ? fmt::format("{} or more", B) : fmt::format("{}", B);
@@ -231,6 +250,13 @@ void print_json(const Ledgers& l) {
                           {"step", f.step}};
   j["memory_bytes"] = {{"training", memory_json(l.training)},
                        {"inference", memory_json(l.inference)}};
+  for (const EngineLedger& e : l.engines) {
+    j["engine_bytes"].push_back({{"cache", e.cache},
+                                 {"cache_per_token", e.per_token},
+                                 {"activations", e.activations},
+                                 {"scratch", e.scratch},
+                                 {"total", e.total}});
+  }
   for (const GpuRow& row : gpu_rows(l.config, l.T)) {
     j["largest_gpu_batch"].push_back(
         {{"gib", row.gib}, {"float", row.in_float}, {"bf16", row.in_bf16}});
@@ -263,6 +289,7 @@ void info(Arguments& a) {
   print_parameters(l.parameters);
   print_flops(l);
   print_memory(l);
+  print_engines(l);
   print_gpus(l);
 }
 

@@ -50,10 +50,10 @@ struct Gpt {
   Purpose purpose = Purpose::inference;
   int max_batch = 0;  // the arena holds max_batch sequences of max_time tokens
   int max_time = 0;
-  DeviceBuffer parameters;  // layout.total values of Real
-  DeviceBuffer gradients;   // layout.total floats; only for training
-  DeviceBuffer arena;       // activations and their gradients
-  DeviceBuffer scratch;     // of the operators
+  DeviceBuffer parameters;           // layout.total values of Real
+  DeviceBuffer gradients;            // layout.total floats; only for training
+  DeviceBuffer arena;                // activations and their gradients
+  DeviceBuffer scratch;              // of the operators
   Adapter<Real>* adapter = nullptr;  // in use, or none; it belongs to the caller
 
   // The batch of the last forward pass, which backward continues.

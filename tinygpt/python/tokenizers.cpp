@@ -116,7 +116,8 @@ void bind_tokenizers(py::module_& m) {
   bind_making(c);
   bind_use(c);
   c.def_property_readonly(
-      "kind", [](const Tokenizer& t) { return kind_name(t.kind); }, "'byte', 'character' or 'bpe'.");
+      "kind", [](const Tokenizer& t) { return kind_name(t.kind); },
+      "'byte', 'character' or 'bpe'.");
   c.def_property_readonly("vocab_size", &vocab_size, "How many tokens there are.");
   c.def("__len__", &vocab_size);
   c.def_property_readonly("merges", &merges,

@@ -1,14 +1,19 @@
+// How a row of the cache is kept, in each of its types.
+#pragma once
+
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
 
-#include "solutions/23-kv-cache/kv_cache.h"
+#include "tinygpt/ops/kv_cache.h"
 
-namespace tinygpt::ref {
+namespace tinygpt::mine {
 
+// Writes row `row` of k (or of v): x [HS], rounded to the cache's type.
+//
 // int8: the largest magnitude of the row becomes 127, so that nothing is cut off. A row of zeros
 // has the scale 0; one that is not finite keeps a scale that says so, and reads as NaN.
-void write_cache_row(const KvCache& cache, void* values, float* scales, std::int64_t row,
+inline void write_cache_row(const KvCache& cache, void* values, float* scales, std::int64_t row,
                      const float* x) {
   const int HS = cache.head_size;
   const std::int64_t first = row * HS;
@@ -33,7 +38,8 @@ void write_cache_row(const KvCache& cache, void* values, float* scales, std::int
   }
 }
 
-void read_cache_row(float* x, const KvCache& cache, const void* values, const float* scales,
+// x [HS] = row `row` of k (or of v).
+inline void read_cache_row(float* x, const KvCache& cache, const void* values, const float* scales,
                     std::int64_t row) {
   const int HS = cache.head_size;
   const std::int64_t first = row * HS;
@@ -48,4 +54,4 @@ void read_cache_row(float* x, const KvCache& cache, const void* values, const fl
   }
 }
 
-}  // namespace tinygpt::ref
+}  // namespace tinygpt::mine

@@ -1,0 +1,207 @@
+// How decoding over a cache is examined, on the CPU or as kernels.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "tests/lessons/grading/exam.h"
+#include "tinygpt/ops/kv_cache.h"
+
+namespace tinygpt::lessons {
+
+// Rows of several sequences: row n is position[n] of sequence[n].
+struct DecodeCase {
+  int S, NH, NKV, HS, capacity;
+  std::vector<int> sequence, position;
+  double scale = 1.0;
+
+  int N() const { return static_cast<int>(sequence.size()); }
+  int longest() const {
+    int most = 0;
+    for (const int p : position) most = std::max(most, p);
+    return most + 1;
+  }
+  std::int64_t row() const { return std::int64_t{NH + 2 * NKV} * HS; }
+  std::int64_t rows() const { return std::int64_t{S} * NKV * capacity; }
+  std::size_t place(int s, int g, int p) const {
+    return static_cast<std::size_t>(((std::int64_t{s} * NKV + g) * capacity + p) * HS);
+  }
+};
+
+inline std::string described(const std::string& name, const DecodeCase& c) {
+  std::string rows;
+  for (std::size_t n = 0; n < c.sequence.size(); ++n) {
+    rows += fmt::format("{}{} of sequence {}", n > 0 ? ", " : "", c.position[n], c.sequence[n]);
+  }
+  return fmt::format("{}(N={}, NH={}, NKV={}, HS={}, capacity={}){}, rows at position {}", name,
+                     c.N(), c.NH, c.NKV, c.HS, c.capacity,
+                     c.scale > 1 ? fmt::format(", numbers around {:g}", c.scale) : "", rows);
+}
+
+// A cache over the sandbox's buffers, in floats.
+inline KvCache cache_over(const DecodeCase& c, const float* k, const float* v) {
+  KvCache cache{CacheType::f32, c.S, c.NKV, c.capacity, c.HS};
+  cache.k = const_cast<float*>(k);
+  cache.v = const_cast<float*>(v);
+  return cache;
+}
+
+// One way to decode, right or with one thing wrong.
+struct DecodeSlip {
+  int more_keys = 0;             // seen beyond position[n]
+  bool all_keys = false;         // the whole capacity
+  bool keys_of_longest = false;  // every row sees as many as the longest
+  bool sequence_is_row = false, first_sequence = false;
+  bool position_is_row = false;
+  enum class Group { right, modulo, own, first } group = Group::right;
+  double scale_power = 0.5;  // of HS
+  bool keys_as_values = false, values_as_keys = false;
+  bool not_divided = false;
+  bool position_major = false;  // reads the cache as [S, capacity, NKV, HS]
+  bool own_key_twice = false;   // and its own key once more, from qkv
+};
+
+struct Decoded {
+  Values out, magnitude;
+};
+
+// NaN where the slip reads what is not there.
+inline Decoded decode(const DecodeCase& c, const Values& qkv, const Values& k, const Values& v,
+                      const DecodeSlip& slip = {}) {
+  Decoded d;
+  const double nan = std::nan("");
+  for (int n = 0; n < c.N(); ++n) {
+    const auto at = static_cast<std::size_t>(n);
+    const int s = slip.sequence_is_row ? n : slip.first_sequence ? 0 : c.sequence[at];
+    int keys = (slip.position_is_row ? n : c.position[at]) + 1 + slip.more_keys;
+    if (slip.all_keys) keys = c.capacity;
+    if (slip.keys_of_longest) keys = c.longest();
+    for (int h = 0; h < c.NH; ++h) {
+      const int g = slip.group == DecodeSlip::Group::modulo  ? h % c.NKV
+                    : slip.group == DecodeSlip::Group::own   ? h
+                    : slip.group == DecodeSlip::Group::first ? 0
+                                                             : h / (c.NH / c.NKV);
+      const bool there = s < c.S && g < c.NKV && keys >= 1 && keys <= c.capacity;
+      const auto start = [&](int u) {
+        if (!slip.position_major) return c.place(s, g, u);
+        return static_cast<std::size_t>(((std::int64_t{s} * c.capacity + u) * c.NKV + g) * c.HS);
+      };
+      const auto value = [&](const Values& from, int u, int i) {
+        return from[start(u) + static_cast<std::size_t>(i)];
+      };
+      std::vector<double> p;
+      double largest = -INFINITY;
+      for (int u = 0; there && u < keys; ++u) {
+        double dot = 0;
+        for (int i = 0; i < c.HS; ++i) {
+          dot += qkv[static_cast<std::size_t>(n * c.row() + h * c.HS + i)] *
+                 value(slip.values_as_keys ? v : k, u, i);
+        }
+        p.push_back(dot / std::pow(c.HS, slip.scale_power));
+        largest = std::max(largest, p.back());
+      }
+      double sum = 0;
+      for (double& x : p) sum += x = std::exp(x - largest);
+      for (int i = 0; i < c.HS; ++i) {
+        double out = 0, magnitude = 0;
+        for (int u = 0; there && u < keys; ++u) {
+          const double term = p[static_cast<std::size_t>(u)] *
+                              value(slip.keys_as_values ? k : v, u, i) /
+                              (slip.not_divided ? 1.0 : sum);
+          out += term;
+          magnitude += std::abs(term);
+        }
+        d.out.push_back(there ? out : nan);
+        d.magnitude.push_back(magnitude);
+      }
+    }
+  }
+  return d;
+}
+
+struct NamedDecodeSlip {
+  DecodeSlip slip;
+  std::string nudge;
+};
+
+inline std::vector<NamedDecodeSlip> decode_slips() {
+  using Group = DecodeSlip::Group;
+  return {
+      {{.more_keys = -1},
+       "The position is off by one: a row sees its own key, too. At position p it sees the keys "
+       "0 .. p, which are p + 1."},
+      {{.more_keys = 1},
+       "The position is off by one: a row at position p sees the keys 0 .. p. Yours sees one more, "
+       "where there is nothing yet, or what another text has left."},
+      {{.all_keys = true},
+       "Every place of the cache is seen, also those behind the row's position, where other texts "
+       "have left something: only 0 .. position[n] count."},
+      {{.keys_of_longest = true},
+       "Every row sees as many keys as the longest one. Each has a position of its own: "
+       "position[n]."},
+      {{.sequence_is_row = true},
+       "This is the cache of another sequence: row n belongs to sequence[n], not to sequence n."},
+      {{.first_sequence = true},
+       "This is the cache of another sequence: every row reads sequence 0. Row n belongs to "
+       "sequence[n]."},
+      {{.position_is_row = true},
+       "Row n is taken for position n. It is position[n] that says how many keys it sees."},
+      {{.group = Group::modulo},
+       "The group index: head h uses key-value head h / (NH / NKV), since neighbours share one; "
+       "yours is h % NKV."},
+      {{.group = Group::own},
+       "Head h uses key-value head h here; there are NKV of them, and it is h / (NH / NKV)."},
+      {{.group = Group::first}, "Every head uses key-value head 0. Head h uses h / (NH / NKV)."},
+      {{.scale_power = 0}, "The scores are not scaled: each is divided by the square root of HS."},
+      {{.scale_power = 1}, "The scores are divided by HS; its square root is asked for."},
+      {{.keys_as_values = true}, "The keys are used as values: the sum is one of rows of v."},
+      {{.values_as_keys = true}, "The scores are made from v: a score is query times key."},
+      {{.not_divided = true}, "The weights are exp(s), not yet divided by their sum."},
+      {{.position_major = true},
+       "You read the cache as [S, capacity, NKV, HS]. It is [S, NKV, capacity, HS]: the keys of a "
+       "head lie one behind the other; cache_row(cache, s, g, p) knows it."},
+  };
+}
+
+// Recognised where the answer is that of the slip wherever the slip reads what is there, and not
+// the right one everywhere.
+inline Mistake decode_mistake(const DecodeCase& c, const Values& qkv, const Values& k,
+                              const Values& v, const NamedDecodeSlip& known) {
+  return when(
+      [=](const Answer& a) {
+        const Values wrong = decode(c, qkv, k, v, known.slip).out;
+        bool differs = false;
+        for (std::size_t i = 0; i < wrong.size(); ++i) {
+          if (std::isnan(wrong[i])) continue;
+          if (!(std::abs(a.actual[i] - wrong[i]) <= 4 * a.allowed[i])) return false;
+          differs |= std::abs(wrong[i] - a.expected[i]) > 8 * a.allowed[i];
+        }
+        return differs;
+      },
+      known.nudge);
+}
+
+inline Shape out_shape(const DecodeCase& c) { return {{"n", c.N()}, {"h", c.NH}, {"d", c.HS}}; }
+
+inline Tolerance within(const DecodeCase& c, const Decoded& exact) {
+  return {
+      .terms = c.longest() + c.HS * c.scale * c.scale, .factor = 4, .magnitudes = exact.magnitude};
+}
+
+inline Mistake overflowed() {
+  return when(
+      [](const Answer& a) {
+        return std::any_of(a.actual.begin(), a.actual.end(),
+                           [](double x) { return !std::isfinite(x); });
+      },
+      "Not a number, or infinite. exp of a large score overflows: take the largest score off all "
+      "of them first. Does every sum begin at 0?");
+}
+
+}  // namespace tinygpt::lessons
