@@ -36,7 +36,8 @@ using Modules = std::map<std::string, Halves>;
 Modules modules_of(const SafetensorsFile& f, Family family) {
   Modules modules;
   const std::string where = f.file.path().string();
-  for (const auto& [name, view] : f.tensors) {
+  for (const auto& tensor : f.tensors) {
+    const std::string& name = tensor.first;
     const bool is_a = name.ends_with(kA), is_b = name.ends_with(kB);
     check(name.starts_with(kPrefix) && (is_a || is_b), [&] {
       return fmt::format(
@@ -51,7 +52,7 @@ Modules modules_of(const SafetensorsFile& f, Family family) {
     check(half == nullptr, [&] {
       return fmt::format("{}: tensor {} is there twice", where, quote_for_message(name));
     });
-    half = &view;
+    half = &tensor.second;
   }
   return modules;
 }
