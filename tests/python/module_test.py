@@ -158,7 +158,7 @@ class AdapterTest(FolderTest):
         self.tokens = self.base.tokenizer.encode("Tom had a ball.")
 
     def trained(self):
-        other = tinygpt.Corpus.prepare_tinytales(self.path("pirate"), stories=200, style="pirate",
+        other = tinygpt.Corpus.prepare_tinytales(self.path("letters"), stories=200, style="letters",
                                                  tokenizer=self.base.tokenizer)
         adapter = tinygpt.Adapter(self.model, rank=4)
         self.model.adapter = adapter

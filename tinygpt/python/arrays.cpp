@@ -24,7 +24,8 @@ py::buffer_info buffer_of(Block& block) {
 // released, since the interpreter may be gone by then.
 py::handle function_of_numpy(const char* function) {
   try {
-    return py::module_::import("numpy").attr(function).release();
+    py::object found = py::module_::import("numpy").attr(function);
+    return found.release();
   } catch (py::error_already_set& missing) {
     if (!missing.matches(PyExc_ImportError)) throw;
     throw Error("NumPy is missing, and arrays need it: pip install numpy");

@@ -149,7 +149,7 @@ void bind_corpus(py::class_<CorpusFiles, std::shared_ptr<CorpusFiles>>& c) {
       py::arg("tokenizer") = py::none(),
       "Draws stories and one in 40 more for validation, trains a BPE tokenizer on the former (or "
       "takes the one that is given), and writes all into the folder. Their floor is known. "
-      "style: '', or 'pirate'.");
+      "style: '', or 'letters'.");
   c.def_static(
       "write",
       [](const fs::path& folder, const Texts& documents, const Tokenizer& tokenizer,
@@ -197,7 +197,7 @@ void bind_corpora(py::module_& m) {
   m.def("stories", &stories, py::arg("count"), py::arg("seed") = 1, py::arg("first") = 0,
         py::arg("style") = "",
         "Stories number first, first + 1, ... of a seed: short tales drawn from a grammar, whose "
-        "probabilities are known. style: '', or 'pirate'.");
+        "probabilities are known. style: '', or 'letters'.");
   m.def("floor", &floor_of, py::arg("stories"), py::arg("style") = "",
         "What the best possible model loses on these stories, in nats per byte (each story's end "
         "counts as a byte).");
