@@ -9,6 +9,7 @@
 #include "tinygpt/core/bfloat16.h"
 #include "tinygpt/model/config.h"
 #include "tinygpt/ops/ops.h"
+#include "tinygpt/text/tokenizer.h"
 
 namespace tinygpt::bench {
 
@@ -56,7 +57,8 @@ void bench_step(Report& report, const Settings& settings);
 // Text from one prompt, token by token.
 void bench_generate(Report& report, const Settings& settings);
 
-// Byte-level BPE: training on and encoding of `text`.
-void bench_tokenizer(Report& report, const Settings& settings, const std::string& text);
+// Byte-level BPE: training on `text`, unless a tokenizer is given, encoding of it and decoding.
+void bench_tokenizer(Report& report, const Settings& settings, const std::string& text,
+                     const Tokenizer* given);
 
 }  // namespace tinygpt::bench

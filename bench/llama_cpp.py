@@ -115,12 +115,13 @@ def row(speeds, kind, what, best):
 def page(arguments, speeds, facts):
     best = max(statistics.median(speeds[kind]["llama.cpp"]["prefill"]) for kind in TYPES)
     lines = ["# Beside llama.cpp", "",
-             "110M LLaMA (width 768, 12 layers, 12 heads, hidden 2048, vocabulary 32,000), random weights, the same GGUF "
-             "files,", "%d threads, in turn, %d rounds. Tokens a second: median (best). Prompt %d tokens, text %d."
+             "110M LLaMA (width 768, 12 layers, 12 heads, hidden 2048, vocabulary 32,000), random weights, the same",
+             "GGUF files, %d threads, in turn, %d rounds. Tokens a second: median (best). Prompt %d tokens, text %d."
              % (arguments.threads, arguments.rounds, PROMPT, TEXT),
              "`bench/llama_cpp.py --write` writes this file.", "",
              "%s, %s, llama.cpp %s" % (time.strftime("%Y-%m-%d"), processor(), facts["version"]), "",
-             "| weights | what | tinygpt | llama.cpp | ratio | to its best format | aim |", "|---|---|--:|--:|--:|--:|--:|"]
+             "| weights | what | tinygpt | llama.cpp | ratio | to its best format | aim |",
+             "|---|---|--:|--:|--:|--:|--:|"]
     lines += [row(speeds, kind, what, best) for what in ("decode", "prefill") for kind in TYPES]
     lines += ["", "Decode reads every weight once a token. Memory gives %.1f GB/s to %d threads (measured in the same "
               "run), the last-level" % (facts["bandwidth"] * 1e-9, arguments.threads), "cache more:", ""]

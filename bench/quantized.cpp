@@ -13,6 +13,7 @@
 #include "tinygpt/core/buffer.h"
 #include "tinygpt/core/random.h"
 #include "tinygpt/cpu/table.h"
+#include "tinygpt/model/gpt.h"
 
 namespace {
 
@@ -24,7 +25,7 @@ constexpr int kWidth = 768, kHidden = 2048, kLayers = 12, kVocab = 32000, kPromp
 // One matrix as a model holds it, in memory of its own.
 struct Layer {
   QuantizedMatrix matrix;
-  Buffer<std::uint8_t> packed;
+  DeviceBuffer packed;
 };
 
 Layer random_layer(const Ops<float>& ops, QuantType type, int rows, int cols, Random& random) {
@@ -39,7 +40,7 @@ Layer random_layer(const Ops<float>& ops, QuantType type, int rows, int cols, Ra
     *reinterpret_cast<Float16*>(block) = Float16(0.001f);
   }
   Layer layer{{type, rows, cols, nullptr},
-              Buffer<std::uint8_t>(ops.quantized_packed_size(type, rows, cols))};
+              DeviceBuffer(host_memory(), ops.quantized_packed_size(type, rows, cols))};
   ops.quantized_pack(layer.packed.data(), file.data(), type, rows, cols);
   layer.matrix.packed = layer.packed.data();
   return layer;
@@ -65,8 +66,8 @@ Model random_model(const Ops<float>& ops, QuantType type) {
     add(kWidth, kHidden, 1);  // down
   }
   model.head = random_layer(ops, type, kVocab, kWidth, random);
-  model.bytes = static_cast<double>(model.head.packed.size());
-  for (const Layer& layer : model.layers) model.bytes += static_cast<double>(layer.packed.size());
+  model.bytes = static_cast<double>(model.head.packed.bytes());
+  for (const Layer& layer : model.layers) model.bytes += static_cast<double>(layer.packed.bytes());
   return model;
 }
 

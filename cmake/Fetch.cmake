@@ -7,7 +7,6 @@ endif()
 set(TINYGPT_DOWNLOADS ${CMAKE_SOURCE_DIR}/build/downloads CACHE PATH "Where downloaded sources are kept")
 
 # tinygpt_download(RESULT NAME URL SHA256 PACKAGES): the path of the archive, downloaded once and shared by all presets.
-# Where TINYGPT_DOWNLOAD_OPTIONAL is on, a download that fails is no error: there is no file then.
 function(tinygpt_download result name url sha256 packages)
   string(REGEX REPLACE ".*/" "" file ${url})
   set(file ${TINYGPT_DOWNLOADS}/${name}-${file})
@@ -31,10 +30,6 @@ function(tinygpt_download result name url sha256 packages)
     set(problem "its SHA-256 is ${found} and should be ${sha256}")
   endif()
   file(REMOVE ${file}.part)
-  if(TINYGPT_DOWNLOAD_OPTIONAL)
-    message(STATUS "${url}: ${problem}")
-    return()
-  endif()
   list(GET packages 0 apt)
   list(GET packages 1 dnf)
   list(GET packages 2 pacman)

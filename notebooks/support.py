@@ -2,6 +2,7 @@
 import contextlib
 import fcntl
 import os
+import re
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -81,11 +82,10 @@ def with_start(model, text):
 
 
 def shown(piece):
-    """A token's bytes as a label: spaces and line ends visible, what is no whole character in hexadecimal."""
-    try:
-        return piece.decode().replace(" ", "␣").replace("\n", "⏎").replace("<|endoftext|>", "start")
-    except UnicodeDecodeError:
-        return " ".join("%02x" % byte for byte in piece)
+    """A token's bytes as a label: spaces and line ends visible, bytes that are no whole character as ‹ce›."""
+    text = piece.decode(errors="backslashreplace")
+    text = re.sub(r"((?:\\x[0-9a-f]{2})+)", lambda found: "‹" + found[1].replace("\\x", " ").strip() + "›", text)
+    return text.replace(" ", "␣").replace("\n", "⏎").replace("<|endoftext|>", "start")
 
 
 def labels(model, tokens):

@@ -1,8 +1,29 @@
 #include "solutions/19-lora/lora.h"
 
+#include <cmath>
 #include <cstdint>
 
+#include "tinygpt/core/error.h"
+#include "tinygpt/core/random.h"
+
 namespace tinygpt::ref {
+
+// a[i] = (2 * u(i) - 1) / sqrt(C),  b[i] = 0
+//
+// a [rank, C] and b [OC, rank] are written. u(i) is number i of Random{seed, 0, stream}.uniform(),
+// from 0 to 1: so a is uniform between -1 / sqrt(C) and 1 / sqrt(C), as PEFT has it.
+void lora_init(float* a, float* b, int C, int OC, int rank, std::uint64_t seed,
+               std::uint64_t stream) {
+  // your code: 19.lora_init
+  Random random{seed, 0, stream};
+  const double bound = 1 / std::sqrt(static_cast<double>(C));
+  for (std::int64_t i = 0; i < std::int64_t{rank} * C; ++i) {
+    a[i] = static_cast<float>(bound * (2 * random.uniform() - 1));
+  }
+  // B A is zero, and so the model starts as it is; b's own gradient is not, since a is random.
+  for (std::int64_t i = 0; i < std::int64_t{OC} * rank; ++i) b[i] = 0.0f;
+  // end of your code
+}
 
 // ax[n, r]   = sum_c x[n, c] * a[r, c]
 // out[n, o] += scale * sum_r ax[n, r] * b[o, r]
@@ -53,8 +74,8 @@ void lora_backward(float* dx, float* da, float* db, const float* dout, const flo
     float* dax_n = scratch + std::int64_t{n} * rank;
     for (int r = 0; r < rank; ++r) dax_n[r] = 0.0f;
     for (int o = 0; o < OC; ++o) {
-      const float d =
-          scale * dout_n[o];  // the scale's one place: db and dax both have it from here
+      // The scale's one place: db and dax both have it from here.
+      const float d = scale * dout_n[o];
       for (int r = 0; r < rank; ++r) {
         const std::int64_t i = std::int64_t{o} * rank + r;
         dax_n[r] += d * b[i];

@@ -15,4 +15,8 @@ std::int64_t lora_scratch_size(int N, int C, int OC, int rank);
 void lora_merge(float* weight, const float* a, const float* b, int C, int OC, int rank,
                 float scale);
 
+// How an adapter starts: it must change nothing yet, and be able to learn.
+void lora_init(float* a, float* b, int C, int OC, int rank, std::uint64_t seed,
+               std::uint64_t stream);
+
 }  // namespace tinygpt::ref

@@ -103,7 +103,9 @@ __global__ void dequantize_q8_0_kernel(float* out, const BlockQ8_0* x, std::int6
 
 void dequantize_q8_0(float* out, const BlockQ8_0* x, std::int64_t n) {
   if (blocks_of(n) == 0) return;
+  // your code: 21.dequantize_cuda
   dequantize_q8_0_kernel<<<blocks_for(n), kThreads>>>(out, x, n);
+  // end of your code
   check_launch("dequantize_q8_0");
 }
 
@@ -125,7 +127,9 @@ __global__ void dequantize_q4_0_kernel(float* out, const BlockQ4_0* x, std::int6
 
 void dequantize_q4_0(float* out, const BlockQ4_0* x, std::int64_t n) {
   if (blocks_of(n) == 0) return;
+  // your code: 21.dequantize_cuda
   dequantize_q4_0_kernel<<<blocks_for(n), kThreads>>>(out, x, n);
+  // end of your code
   check_launch("dequantize_q4_0");
 }
 

@@ -27,10 +27,12 @@ class Demo(Sandbox):
         done = self.course("demo")
         self.assertEqual(done.returncode, 0, done.stderr)
         calls = [call.split()[1] for call in self.calls("tinygpt")]
-        self.assertEqual(calls, ["data", "train"])
+        self.assertEqual(calls, ["data", "train", "data", "finetune", "merge", "quantize", "quantize", "eval",
+                                 "generate"])
         self.assertIn("What to try next", done.stdout)
         self.assertRegex(done.stdout.splitlines()[-1],
-                         r"set-up .* configure .* build .* data .* train .* draw .* total")
+                         "set-up .* configure .* build .* data .* train .* draw .* adapt .* quantize .* measure "
+                         ".* total")
 
     def test_it_ends_with_pictures_and_says_where_they_are(self):
         done = self.course("demo")
@@ -45,7 +47,7 @@ class Demo(Sandbox):
             self.assertEqual(done.returncode, 0, done.stderr)
             self.assertRegex(done.stdout, r"Not all could be drawn \(exit code|goes on without pictures")
             self.assertIn("What to try next", done.stdout)
-            self.assertEqual(len([call for call in self.calls() if call.startswith("tinygpt")]), 2)
+            self.assertEqual(len([call for call in self.calls() if call.startswith("tinygpt")]), 9)
 
     def test_a_program_that_cannot_start_is_said_in_a_line(self):
         self.write("lesson-08", "#!/no/such/shell\n", 0o755)
@@ -70,9 +72,20 @@ class Demo(Sandbox):
         for code, arguments in (("130", []), ("0", []), ("0", []), ("130", []), ("0", ["--restart"])):
             self.write("tinygpt", TINYGPT.replace("exit", '[ "$1" = data ] || exit'), 0o755)
             self.course("demo", *arguments, TINYGPT_CODE=code)
-            endings.append(self.calls("tinygpt")[-1].split()[-1])
+            endings.append([call for call in self.calls("tinygpt") if " train " in call][-1].split()[-1])
             os.makedirs(model, exist_ok=True)
         self.assertEqual(endings, ["models/demo", "--resume", "--overwrite", "--overwrite", "--overwrite"])
+
+    def test_what_comes_after_the_training_ends_it_where_it_fails(self):
+        for step, code, said in (("finetune", "2", "exit code 2"), ("eval", "2", "exit code 2"),
+                                 ("quantize", "130", "Stopped.")):
+            self.calls()
+            self.write("tinygpt", TINYGPT.replace("exit", '[ "$1" = %s ] || exit 0; exit' % step), 0o755)
+            done = self.course("demo", TINYGPT_CODE=code)
+            self.assertEqual(done.returncode, 130 if code == "130" else 1)
+            self.assertIn(said, done.stdout + done.stderr)
+            self.assertEqual(self.calls("tinygpt")[-1].split()[1], step)
+            self.assertNotIn("What to try next", done.stdout)
 
     def wait_for_training(self):
         for _ in range(400):

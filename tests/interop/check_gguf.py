@@ -1,5 +1,5 @@
-"""The Python package `gguf` lists our file's tensors under the names, shapes and types that we wrote, and makes the same
-floats of their blocks as we do."""
+"""The Python package `gguf` lists our file's tensors under the names, shapes and types that we wrote, and makes the
+same floats of their blocks as we do."""
 import pathlib
 import tempfile
 

@@ -4,7 +4,7 @@ import tempfile
 
 import lines
 import tokenizers
-from peers import our_ids, require, tinygpt
+from peers import cut_digits, our_ids, require, tinygpt
 
 COUNT = 10000
 SPECIAL = "<|endoftext|>"
@@ -33,6 +33,8 @@ def main():
             tinygpt("tokenizer", "train", "--kind", kind, "--vocab-size", 4000, "--input", text, "--out",
                     folder / kind / "tokenizer.json", "--special", SPECIAL)
             compare(kind, folder / kind, texts)
+        cut_digits(folder / "bpe" / "tokenizer.json")
+        compare("bpe that cuts out each digit, as SmolLM's", folder / "bpe", texts)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
-// What the checks of this folder ask the library for. MODEL is a model's folder or a GGUF file;
-// results go to files that Python reads.
+// What the checks of this folder ask the library for. MODEL is a model's folder, computed in
+// floats, or a GGUF file, which the engine computes on weights that stay quantized. Results go to
+// files that Python reads.
 //
 //   interop_exchange logits FOLDER            FOLDER/tokens.json to FOLDER/logits.safetensors, and
 //                                             the model, as we save it, to FOLDER/saved
@@ -21,6 +22,7 @@
 #include "tinygpt/core/error.h"
 #include "tinygpt/core/file.h"
 #include "tinygpt/cpu/table.h"
+#include "tinygpt/infer/engine.h"
 #include "tinygpt/infer/generate.h"
 #include "tinygpt/io/json.h"
 #include "tinygpt/io/safetensors.h"
@@ -40,14 +42,11 @@ T read_list(const fs::path& file) {
   return parse_json(read_file(file), file.string()).get<T>();
 }
 
-Gpt<float> load_model(const fs::path& path, int longest) {
-  const bool is_file = path.extension() == ".gguf";
-  const GgufFile file = is_file ? open_gguf(path) : GgufFile{};
-  const GptConfig config = is_file ? read_gguf_config(file) : read_model_config(path);
-  Gpt<float> model = make_gpt(config, cpu::ops(), host_memory(), Purpose::inference, 1,
-                              std::min(longest, config.context_length));
-  if (is_file) load_gguf(model, file);
-  else load_parameters(model, path);
+Gpt<float> load_model(const fs::path& folder, int longest) {
+  const GptConfig config = read_model_config(folder);
+  const int T = std::min(longest, config.context_length);
+  Gpt<float> model = make_gpt(config, cpu::ops(), host_memory(), Purpose::inference, 1, T);
+  load_parameters(model, folder);
   return model;
 }
 
@@ -107,28 +106,59 @@ void write_ids(const fs::path& model, const fs::path& texts, const fs::path& res
 
 void write_continuations(const fs::path& path, const fs::path& prompts, int count,
                          const fs::path& result) {
+  const bool is_file = path.extension() == ".gguf";
+  const auto gguf = is_file ? open_gguf_weights(path, cpu::ops(), host_memory()) : nullptr;
+  GenerateSettings settings;
+  settings.sampling.temperature = 0;
+  settings.max_tokens = count;
   Lists written;
   for (const std::vector<int>& prompt : read_list<Lists>(prompts)) {
-    Gpt<float> model = load_model(path, static_cast<int>(prompt.size()) + count);
-    GenerateSettings settings;
-    settings.sampling.temperature = 0;
-    settings.max_tokens = count;
-    written.push_back(generate<float>(model, prompt, settings));
+    if (is_file) {
+      Engine<float> engine = make_engine(gguf->weights, EngineSettings{});
+      written.push_back(generate(engine, add_sequence(engine), prompt, settings));
+    } else {
+      Gpt<float> model = load_model(path, static_cast<int>(prompt.size()) + count);
+      written.push_back(generate<float>(model, prompt, settings));
+    }
   }
   write_file_atomically(result, nlohmann::json(written).dump());
 }
 
+// The same from the engine.
+std::vector<float> logits_of(const GgufWeights& gguf, const std::vector<int>& tokens) {
+  const int T = static_cast<int>(tokens.size());
+  EngineSettings settings;
+  settings.capacity = settings.logit_rows = T;
+  Engine<float> engine = make_engine(gguf.weights, settings);
+  const SequenceInput input{add_sequence(engine), tokens, WantLogits::all};
+  const int rows = run(engine, std::span(&input, 1));
+  check(rows == T, "the engine gives other logits than were asked for");
+  std::vector<float> logits;
+  for (int t = 0; t < T; ++t) {
+    const std::span<const float> row = logits_of(engine, t);
+    logits.insert(logits.end(), row.begin(), row.end());
+  }
+  return logits;
+}
+
 void write_probabilities(const fs::path& path, const fs::path& texts, const fs::path& result) {
+  const bool is_file = path.extension() == ".gguf";
+  const auto gguf = is_file ? open_gguf_weights(path, cpu::ops(), host_memory()) : nullptr;
   std::vector<std::string> names;
   std::vector<std::vector<std::int64_t>> shapes;
   std::vector<std::vector<float>> values;
   for (const std::vector<int>& tokens : read_list<Lists>(texts)) {
     const auto T = static_cast<std::int64_t>(tokens.size());
-    Gpt<float> model = load_model(path, static_cast<int>(T));
+    if (is_file) {
+      values.push_back(logits_of(*gguf, tokens));
+    } else {
+      Gpt<float> model = load_model(path, static_cast<int>(T));
+      values.push_back(logits_of(model, tokens));
+    }
+    const std::size_t V = values.back().size() / tokens.size();
     names.push_back(std::to_string(names.size()));
-    shapes.push_back({T, model.config.vocab_size});
-    values.push_back(logits_of(model, tokens));
-    softmax_rows(values.back(), static_cast<std::size_t>(model.config.vocab_size));
+    shapes.push_back({T, static_cast<std::int64_t>(V)});
+    softmax_rows(values.back(), V);
   }
   write_tensors(result, names, shapes, values);
 }

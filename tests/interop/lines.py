@@ -1,4 +1,4 @@
-"""Lines of text in many scripts, drawn from a seed: no language's sentences, but everything that tokenizers stumble on."""
+"""Lines of text in many scripts, drawn from a seed: no language's sentences, but all that tokenizers stumble on."""
 import random
 import unicodedata
 
@@ -12,16 +12,21 @@ SCRIPTS = {
     "hiragana": (0x3041, 0x3096), "katakana": (0x30A1, 0x30FA), "han": (0x4E00, 0x9FCC), "hangul": (0xAC00, 0xD7A3),
     "gothic": (0x10330, 0x1034A), "han beyond": (0x20000, 0x2A6D6),
 }
-CONTRACTIONS = ["'s", "'t", "'re", "'ve", "'m", "'ll", "'d", "'S", "'T", "'RE", "'LL", "\u2019s", "'", "''", "'x", "'re'"]
-SPACES = [" ", "  ", "   ", "\t", "\n", "\r\n", "\n\n", " \n", "\u00a0", "\u3000", "\u2028", "\u200b", "\u2003 ",
-          "          ", "\t\t ", "\v", "\f", "\u0085", "\u202f"]
-CODE = ["for (int i = 0; i < n; ++i) {", "x[i] += w * 0.5f;", "def f(x):\n    return x**2", "a->b()", "#include <v>",
-        "if __name__ == \"__main__\":", "</div>", "{\"key\": [1, null]}", "0xFF", "1e-9", "// why", "<<", "!=", "\\u00e9",
-        "snake_case_name", "camelCaseName", "https://", "$HOME/.x", "@@ -1,2 +3,4 @@", "|---|", "...", "--no-run"]
-EMOJI = ["\U0001f600", "\U0001f44d\U0001f3fd", "\U0001f469\u200d\U0001f469\u200d\U0001f467", "\U0001f3f3\ufe0f\u200d\U0001f308",
-         "\U0001f1e9\U0001f1ea", "\u2764\ufe0f", "1\ufe0f\u20e3", "\u2713", "\u2192", "\u20ac", "\u00bd", "\u2167", "\u00b2"]
-PUNCTUATION = list(".,;:!?-()[]\"/&%*+=~^_`|<>{}#") + ["\u3002", "\u060c", "\u00bf", "\u00ab", "\u2014", "\u2026", "\u0964"]
-DIGITS = ["0123456789", "\u0660\u0661\u0662\u0663\u0664", "\u0966\u0967\u0968\u0969", "\uff10\uff11\uff12", "\u0e51\u0e52\u0e53"]
+CONTRACTIONS = ["'s", "'t", "'re", "'ve", "'m", "'ll", "'d", "'S", "'T", "'RE", "'LL", "\u2019s", "'", "''", "'x",
+                "'re'"]
+SPACES = [" ", "  ", "   ", "\t", "\n", "\r\n", "\n\n", " \n", "\u00a0", "\u3000", "\u2028", "\u200b",
+          "\u2003 ", "          ", "\t\t ", "\v", "\f", "\u0085", "\u202f"]
+CODE = ["for (int i = 0; i < n; ++i) {", "x[i] += w * 0.5f;", "def f(x):\n    return x**2", "a->b()",
+        "#include <v>", "if __name__ == \"__main__\":", "</div>", "{\"key\": [1, null]}", "0xFF", "1e-9", "// why",
+        "<<", "!=", "\\u00e9", "snake_case_name", "camelCaseName", "https://", "$HOME/.x", "@@ -1,2 +3,4 @@", "|---|",
+        "...", "--no-run"]
+# Among them a family, a flag, a rainbow and a key: several code points that make one picture.
+EMOJI = ["\U0001f600", "\U0001f44d\U0001f3fd", "\U0001f469\u200d\U0001f469\u200d\U0001f467",
+         "\U0001f3f3\ufe0f\u200d\U0001f308", "\U0001f1e9\U0001f1ea", "\u2764\ufe0f", "1\ufe0f\u20e3", "\u2713",
+         "\u2192", "\u20ac", "\u00bd", "\u2167", "\u00b2"]
+PUNCTUATION = list(".,;:!?-()[]\"/&%*+=~^_`|<>{}#") + list("\u3002\u060c\u00bf\u00ab\u2014\u2026\u0964")
+DIGITS = ["0123456789", "\u0660\u0661\u0662\u0663\u0664", "\u0966\u0967\u0968\u0969", "\uff10\uff11\uff12",
+          "\u0e51\u0e52\u0e53"]
 
 
 def alphabet_of(first, last):
@@ -73,13 +78,18 @@ def multilingual_lines(count, seed=1):
     return [line(source) for _ in range(count)]
 
 
+def likelier_first(source, words):
+    """Each twice as likely as the next: what is likeliest is no matter of rounding."""
+    return source.choices(words, [2.0 ** -i for i in range(len(words))])[0]
+
+
 def story(source):
-    """Sentences with something to learn, of which some words are likelier than others."""
-    who = source.choices(["the cat", "the old dog", "a fox", "Mara", "der B\u00e4r", "\u043a\u043e\u0442", "\u732b"],
-                         [9, 7, 5, 4, 3, 2, 1])[0]
-    does = source.choices(["saw", "followed", "didn't like", "waited for", "found"], [9, 6, 4, 3, 2])[0]
-    what = source.choices(["the moon", "a red boat", "3 stones", "the quiet sea", "nobody"], [9, 6, 4, 3, 2])[0]
-    return "%s %s %s, and then it %s. " % (who, does, what, source.choices(["slept", "ran home", "sang"], [5, 3, 2])[0])
+    """A sentence of which something can be learned."""
+    who = likelier_first(source, ["the cat", "the old dog", "a fox", "Mara", "der B\u00e4r", "\u043a\u043e\u0442",
+                                  "\u732b"])
+    does = likelier_first(source, ["saw", "followed", "didn't like", "waited for", "found"])
+    what = likelier_first(source, ["the moon", "a red boat", "3 stones", "the quiet sea", "nobody"])
+    return "%s %s %s, and then it %s. " % (who, does, what, likelier_first(source, ["slept", "ran home", "sang"]))
 
 
 def stories(count, seed=2):

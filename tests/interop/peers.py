@@ -55,12 +55,24 @@ def our_ids(model, texts):
         return read_json(answered)
 
 
-def make_corpus(folder, tokenizer="bpe"):
+def cut_digits(path):
+    """Makes a tokenizer.json one that cuts out each digit before it splits, as SmolLM's does."""
+    tokenizer = read_json(path)
+    digits = {"type": "Digits", "individual_digits": True}
+    tokenizer["pre_tokenizer"] = {"type": "Sequence", "pretokenizers": [digits, tokenizer["pre_tokenizer"]]}
+    write_json(path, tokenizer)
+
+
+def make_corpus(folder, name="corpus", digits=False):
     """Stories to learn from, and lines in many scripts so that the tokenizer learns pairs of their bytes."""
     text = lines.stories(3000) + "\n".join(lines.multilingual_lines(300, seed=3))
     (folder / "text.txt").write_text(text, encoding="utf-8")
-    tinygpt("data", folder / "text.txt", "--out", folder / "corpus", "--tokenizer", tokenizer, "--vocab-size", 640)
-    return folder / "corpus"
+    tinygpt("tokenizer", "train", "--vocab-size", 640, "--input", folder / "text.txt", "--out",
+            folder / "tokenizer.json")
+    if digits:
+        cut_digits(folder / "tokenizer.json")
+    tinygpt("data", folder / "text.txt", "--out", folder / name, "--tokenizer", folder / "tokenizer.json")
+    return folder / name
 
 
 def train(corpus, folder, family, steps, *more):

@@ -103,14 +103,37 @@ TEST_CASE("splits of other model families are named", "[io][tokenizer_json]") {
       "{\"type\": \"ByteLevel\", \"add_prefix_space\": false, \"use_regex\": false}]}";
   CHECK_THAT(refused_json("pre_tokenizer", split),
              ContainsSubstring("pre_tokenizer: splits text by \"Split(\\p{N}{1,3}), ByteLevel\""));
-  CHECK_THAT(refused_json("pre_tokenizer",
-                          "{\"type\": \"Sequence\", \"pretokenizers\": [{\"type\": \"Digits\", "
-                          "\"individual_digits\": true}, {\"type\": \"ByteLevel\"}]}"),
-             ContainsSubstring("\"Digits, ByteLevel\"; only GPT-2's way"));
   CHECK_THAT(refused_json("pre_tokenizer", "{\"type\": \"Metaspace\"}"),
              ContainsSubstring("\"Metaspace\""));
   CHECK_THAT(refused_json("pre_tokenizer", "{\"type\": \"Sequence\", \"pretokenizers\": 7}"),
              ContainsSubstring("pretokenizers: must be an array"));
+}
+
+TEST_CASE("a file that cuts out each digit is read and written as such", "[io][tokenizer_json]") {
+  const auto with = [](const char* digits, const char* level) {
+    return std::string("{\"type\": \"Sequence\", \"pretokenizers\": [{\"type\": \"Digits\"") +
+           digits + "}, {\"type\": \"ByteLevel\"" + level + "}]}";
+  };
+  const char* each = ", \"individual_digits\": true";
+  const char* level = ", \"add_prefix_space\": false";
+  CHECK(refused_json("pre_tokenizer", with(each, level)) == "it was accepted");
+  CHECK_THAT(refused_json("pre_tokenizer", with("", level)),
+             ContainsSubstring("individual_digits: is not supported, only true"));
+  CHECK_THAT(refused_json("pre_tokenizer", with(each, ", \"add_prefix_space\": true")),
+             ContainsSubstring("add_prefix_space: is not supported, only false"));
+  CHECK_THAT(refused_json("pre_tokenizer",
+                          with(each, ", \"add_prefix_space\": false, \"use_regex\": false")),
+             ContainsSubstring("use_regex: is not supported, only true"));
+  Tokenizer t = train_bpe_tokenizer("in 1984 and 1984, 1984", 300);
+  const std::size_t joined = encode(t, " 1984").size();
+  t.split_digits = true;
+  CHECK(encode(t, " 1984").size() > joined);
+  const Tokenizer back = parse_tokenizer_json(tokenizer_to_json(t), "file");
+  CHECK(back.split_digits);
+  for (const char* text : {"in 1984", "  12 ab1  2", "\u0663\u0664 x"}) {
+    CHECK(encode(back, text) == encode(t, text));
+    CHECK(decode(back, encode(back, text)) == text);
+  }
 }
 
 TEST_CASE("a template that adds tokens is named, and one that adds none is nothing",

@@ -130,9 +130,10 @@ TEST_CASE("files with other parts than ours are refused by name", "[io][tokenize
         "t.json: model.type: \"WordPiece\" is not supported, only \"BPE\"");
   CHECK(refusal_with("/normalizer", type("NFC")) ==
         "t.json: normalizer: type \"NFC\" is not supported");
-  CHECK(refusal_with("/pre_tokenizer", type("Metaspace")) ==
-        "t.json: pre_tokenizer: splits text by \"Metaspace\"; only GPT-2's way, ByteLevel, is "
-        "supported");
+  CHECK(
+      refusal_with("/pre_tokenizer", type("Metaspace")) ==
+      "t.json: pre_tokenizer: splits text by \"Metaspace\"; GPT-2's ByteLevel is supported, alone "
+      "or after Digits");
   CHECK(refusal_with("/post_processor", type("BertProcessing")) ==
         "t.json: post_processor: type \"BertProcessing\" is not supported");
   CHECK(refusal_with("/decoder", type("WordPiece")) ==

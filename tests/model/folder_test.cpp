@@ -189,3 +189,28 @@ TEST_CASE("a model in shards is read", "[model][folder]") {
   write_raw(saved.folder / "part-1.safetensors", shards[1]);
   CHECK(refusal_with(map) != "it was accepted");
 }
+
+TEST_CASE("a folder tells transformers which tokenizer it has, and which tokens end a text",
+          "[model][folder]") {
+  GptConfig c = tiny_gpt2();
+  c.eos_token = 22;
+  const std::string tokenizer =
+      "{\"added_tokens\": [7, {\"id\": 22}, {\"id\": \"22\", \"content\": \"no\"}, "
+      "{\"id\": -1, \"content\": \"none\"}, {\"id\": 22, \"content\": \"<|end|>\"}]}";
+  const TemporaryFolder folder;
+  save_folder(make_model(c, 1), tokenizer, folder.path());
+  CHECK(read_file(folder / "tokenizer.json") == tokenizer);
+  const nlohmann::json config = read_json(folder / "tokenizer_config.json");
+  CHECK(config == nlohmann::json{{"tokenizer_class", "PreTrainedTokenizerFast"},
+                                 {"model_max_length", 9},
+                                 {"clean_up_tokenization_spaces", false},
+                                 {"eos_token", "<|end|>"}});
+  for (const char* other :
+       {"{}", "[]", "{\"added_tokens\": 7}", "{\"added_tokens\": {\"a\": 1}}"}) {
+    CAPTURE(other);
+    CHECK(tokenizer_config_json(c, other).find("eos_token") == std::string::npos);
+  }
+  // What is no JSON is refused before anything is written.
+  CHECK_THROWS_AS(save_folder(make_model(c, 1), "{", folder / "new"), Error);
+  CHECK_FALSE(std::filesystem::exists(folder / "new"));
+}

@@ -100,7 +100,9 @@ TEST_CASE("a config of wrong types or sizes is refused by field", "[model][folde
   CHECK_THAT(refused_field(g, "tie_word_embeddings", 1), ContainsSubstring("not true or false"));
   CHECK_THAT(refused_field(l, "rope_theta", -1), ContainsSubstring("rope_base"));
   CHECK_THAT(refused_field(l, "eos_token_id", "</s>"), ContainsSubstring("eos_token_id"));
-  CHECK_THAT(refused_field(l, "eos_token_id", -5), ContainsSubstring("eos_token_id"));
+  for (const json& value : {json(-5), json(18446744073709551615u), json(4294967295u)}) {
+    CHECK_THAT(refused_field(l, "eos_token_id", value), ContainsSubstring("eos_token_id"));
+  }
 }
 
 TEST_CASE("a config that is no JSON object is refused", "[model][folder][hostile]") {

@@ -98,6 +98,15 @@ class ModelTest(FolderTest):
         for b in range(3):
             numpy.testing.assert_allclose(together[b], model(batch[b]), atol=1e-5)
 
+    def test_tokens_of_every_kind_are_the_same(self):
+        model = self.model()
+        expected = model.logits([7, 8, 9])
+        spread = numpy.zeros(6, dtype="int32")
+        spread[::2] = [7, 8, 9]
+        for tokens in ((7, 8, 9), numpy.array([7, 8, 9], "uint8"), numpy.array([7, 8, 9], ">i4"), spread[::2],
+                       numpy.array([9, 8, 7], "int32")[::-1], numpy.array([7, 8, 9], "int32")):
+            numpy.testing.assert_array_equal(model.logits(tokens), expected)
+
     def test_loss_and_gradient_agree(self):
         model = self.model()
         tokens, targets = [[1, 2, 3]], [[2, 3, -1]]
@@ -138,6 +147,90 @@ class ModelTest(FolderTest):
         p = tinygpt.sampling_distribution(numpy.log([0.5, 0.3, 0.2]), top_p=0.6)
         numpy.testing.assert_allclose(p, [0.625, 0.375, 0], atol=1e-6)
         numpy.testing.assert_allclose(tinygpt.sampling_distribution([1.0, 2.0], temperature=0), [0, 1])
+
+
+class AdapterTest(FolderTest):
+    def setUp(self):
+        super().setUp()
+        self.base = tinygpt.Corpus.prepare_tinytales(self.path("tales"), stories=200, vocab_size=400)
+        self.model = tinygpt.Model(small_config(self.base.tokenizer))
+        self.model.tokenizer = self.base.tokenizer
+        self.tokens = self.base.tokenizer.encode("Tom had a ball.")
+
+    def trained(self):
+        other = tinygpt.Corpus.prepare_tinytales(self.path("letters"), stories=200, style="letters",
+                                                 tokenizer=self.base.tokenizer)
+        adapter = tinygpt.Adapter(self.model, rank=4)
+        self.model.adapter = adapter
+        tinygpt.Trainer(self.model, other, batch=4, time=32, steps=20, lr=1e-2, warmup=2).run()
+        return adapter
+
+    def test_a_new_adapter_changes_nothing_and_training_changes_it_alone(self):
+        plain = self.model.logits(self.tokens)
+        weights = {name: value.copy() for name, value in self.model.parameters.items()}
+        adapter = self.trained()
+        self.assertGreater(numpy.abs(self.model.logits(self.tokens) - plain).max(), 0.1)
+        for name, value in self.model.parameters.items():
+            numpy.testing.assert_array_equal(value, weights[name])
+        self.model.adapter = None
+        numpy.testing.assert_array_equal(self.model.logits(self.tokens), plain)
+        self.model.adapter = tinygpt.Adapter(self.model)
+        numpy.testing.assert_allclose(self.model.logits(self.tokens), plain, atol=1e-6)
+        self.assertEqual(adapter.parameter_count, sum(a.size + b.size for a, b in adapter.factors.values()))
+
+    def test_a_merged_model_computes_what_both_did(self):
+        adapter = self.trained()
+        both = self.model.logits(self.tokens)
+        numpy.testing.assert_allclose(self.model.trace(self.tokens)["logits"], both, atol=1e-4)
+        self.assertEqual(self.model.trace(self.tokens)["h.1.attention"].shape[0], 2)
+        adapter.save(self.path("adapter"))
+        name, (a, b) = next(iter(adapter.factors.items()))
+        self.model.merge()
+        self.assertIsNone(self.model.adapter)
+        numpy.testing.assert_allclose(self.model.logits(self.tokens), both, atol=1e-4)
+        self.assertRaisesRegex(tinygpt.Error, "merge", self.model.merge)
+        loaded = tinygpt.Adapter.load(self.model, self.path("adapter"))
+        numpy.testing.assert_array_equal(loaded.factors[name][0], a)
+        numpy.testing.assert_array_equal(loaded.factors[name][1], b)
+        self.assertEqual(loaded.scale, adapter.scale)
+
+    def test_wrong_adapters_are_refused(self):
+        other = tinygpt.Model(small_config(self.base.tokenizer, width=64))
+        adapter = tinygpt.Adapter(other)
+        trainer = tinygpt.Trainer(self.model, self.base, batch=2, time=16, steps=10)
+        for call, kind, words in (
+                (lambda: setattr(self.model, "adapter", adapter), tinygpt.Error, "another shape"),
+                (lambda: setattr(self.model, "adapter", 3), TypeError, ""),
+                (lambda: tinygpt.Adapter(None), TypeError, ""),
+                (lambda: tinygpt.Adapter(self.model, rank=0), tinygpt.Error, "rank"),
+                (lambda: tinygpt.Adapter(self.model, targets=["nothing"]), tinygpt.Error, "nothing"),
+                (lambda: tinygpt.Adapter(self.model, dropout=1.5), tinygpt.Error, "dropout"),
+                (lambda: tinygpt.Adapter.load(self.model, self.path("none")), tinygpt.Error, "adapter_config")):
+            with self.assertRaisesRegex(kind, words):
+                call()
+        mine = tinygpt.Adapter(self.model)
+        self.model.adapter = mine
+        self.assertRaisesRegex(tinygpt.Error, "new Trainer", trainer.step)
+        twin = tinygpt.Model(small_config(self.base.tokenizer))
+        self.assertRaisesRegex(tinygpt.Error, "another model", setattr, twin, "adapter", mine)
+        self.model.adapter = None
+        twin.adapter = mine
+
+
+class CacheTest(FolderTest):
+    def test_a_cached_text_is_the_likeliest_one(self):
+        tokenizer = tinygpt.Tokenizer.byte()
+        model = tinygpt.Model(small_config(tokenizer))
+        prompt = tokenizer.encode("the cat")
+        plain = model.generate(prompt, 20, temperature=0, stop_token=-1).tokens
+        written, prefill, later = model.generate_cached(prompt, 20)
+        self.assertEqual(written.tolist(), plain.tolist())
+        self.assertGreater(prefill, 0)
+        self.assertGreater(later, 0)
+        self.assertEqual(model.cache_bytes(10), 10 * 2 * 2 * 32 * 4)  # k and v, 2 layers, 32 wide, 4 bytes
+        self.assertEqual(model.cache_bytes(10, "bf16") * 2, model.cache_bytes(10))
+        self.assertRaisesRegex(tinygpt.Error, "bf16", model.cache_bytes, 10, "q3")
+        self.assertRaisesRegex(tinygpt.Error, "context", model.generate_cached, prompt, 60)
 
 
 class QuantizerTest(unittest.TestCase):

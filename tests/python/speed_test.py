@@ -38,7 +38,8 @@ def main():
             best = min(best, here / there)
             if best <= LIMIT:
                 return 0
-    print("a forward pass costs %.1f%% more through Python, and may cost %.0f%%" % (100 * best - 100, 100 * LIMIT - 100))
+    print("a forward pass costs %.1f%% more through Python, and may cost %.0f%%"
+          % (100 * best - 100, 100 * LIMIT - 100))
     return 1
 
 

@@ -53,6 +53,25 @@ TEST_CASE("the pre-split cuts English contractions, in lower case only", "[text]
   CHECK(words_of("''s") == Words{"''", "s"});
 }
 
+TEST_CASE("each digit is cut out, and what lies between is split as a text of its own",
+          "[text][pretokenize]") {
+  const auto stretches = [](std::string_view text) {
+    Words all;
+    for (std::size_t begin = 0; begin < text.size();) {
+      const std::size_t end = next_digit_or_rest(text, begin);
+      all.emplace_back(text.substr(begin, end - begin));
+      begin = end;
+    }
+    return all;
+  };
+  CHECK(stretches("").empty());
+  CHECK(stretches("ab") == Words{"ab"});
+  CHECK(stretches("a 12b3") == Words{"a ", "1", "2", "b", "3"});
+  // Arabic-Indic three, a half, and a Roman numeral are numbers too; a byte that is no UTF-8 is
+  // not.
+  CHECK(stretches("\u0663\u00bd\u2167\xff") == Words{"\u0663", "\u00bd", "\u2167", "\xff"});
+}
+
 TEST_CASE("white space before a word gives up its last character", "[text][pretokenize]") {
   CHECK(words_of("a \n b") == Words{"a", " \n", " b"});
   CHECK(words_of("a\n\nb") == Words{"a", "\n", "\n", "b"});

@@ -18,14 +18,15 @@ sys.path.insert(0, os.path.join(ROOT, "tools"))
 from course import commands as course  # noqa: E402  (the path above must come first)
 
 BIN = os.path.join(os.path.realpath(sys.argv[1]), "bin")
-TEXTS = ["README.md", "CONTRIBUTING.md", "bench/README.md", "datasets/README.md", "lessons/README.md"]
+TEXTS = ["README.md", "CONTRIBUTING.md", "bench/README.md", "datasets/README.md", "lessons/README.md", "notebooks/README.md"]
 PROGRAM = r"(?:\./course|lesson-\d\d|(?:build/default/bin/)?tinygpt|(?:tools|bench)/[\w.-]+)"
 # They only look, and take under a second. Texts show them with words in capitals where a reader puts his own.
 QUICK = [r"\./course", r"\./course (list|doctor|help)", r"tinygpt info --config [\w-]+", r"\./course demo 00 .*"]
 
-# Experiments that take more than ten seconds on two cores, or need a model that `./course demo` makes.
+# Experiments that take more than ten seconds on two cores, or need a model that `./course demo` makes; and one whose
+# words are what a model writes, which rounding may change.
 LONG = ["lesson-08 look --shades no", "lesson-09 length", "lesson-09 wrong", "lesson-13 ablate", "lesson-14 train",
-        "lesson-14 settings", "lesson-14 parameters", "lesson-14 tokens", "lesson-14 overfit"]
+        "lesson-14 settings", "lesson-14 parameters", "lesson-14 tokens", "lesson-14 overfit", "lesson-19 write"]
 
 
 def commands_of(text):

@@ -9,9 +9,9 @@
 #include <map>
 #include <vector>
 
+#include "solutions/19-lora/lora.h"
 #include "tinygpt/core/error.h"
 #include "tinygpt/core/file.h"
-#include "tinygpt/core/random.h"
 #include "tinygpt/io/safetensors.h"
 #include "tinygpt/model/file_tensors.h"
 #include "tinygpt/text/unicode.h"
@@ -36,7 +36,8 @@ using Modules = std::map<std::string, Halves>;
 Modules modules_of(const SafetensorsFile& f, Family family) {
   Modules modules;
   const std::string where = f.file.path().string();
-  for (const auto& [name, view] : f.tensors) {
+  for (const auto& tensor : f.tensors) {
+    const std::string& name = tensor.first;
     const bool is_a = name.ends_with(kA), is_b = name.ends_with(kB);
     check(name.starts_with(kPrefix) && (is_a || is_b), [&] {
       return fmt::format(
@@ -51,7 +52,7 @@ Modules modules_of(const SafetensorsFile& f, Family family) {
     check(half == nullptr, [&] {
       return fmt::format("{}: tensor {} is there twice", where, quote_for_message(name));
     });
-    half = &view;
+    half = &tensor.second;
   }
   return modules;
 }
@@ -172,12 +173,8 @@ void init_adapter(Adapter<float>& adapter, std::uint64_t seed) {
   std::vector<float> values(static_cast<std::size_t>(adapter.layout.total));
   std::uint64_t stream = kInitStream;
   for (const AdapterPart& p : adapter.layout.parts) {
-    Random random{seed, 0, ++stream};
-    const double bound = 1 / std::sqrt(double{1} * p.in);
-    float* a = values.data() + p.a;
-    for (std::int64_t i = 0; i < std::int64_t{adapter.layout.rank} * p.in; ++i) {
-      a[i] = static_cast<float>(bound * (2 * random.uniform() - 1));
-    }
+    ref::lora_init(values.data() + p.a, values.data() + p.b, p.in, p.out, adapter.layout.rank, seed,
+                   ++stream);
   }
   adapter.memory.copy_in(adapter.params(), values.data(), values.size() * sizeof(float));
 }

@@ -35,6 +35,16 @@ void report_progress(Work& work, const std::string& name) {
   ++work.done;
 }
 
+// What `quantize` reports of a matrix; its errors name the matrix.
+template <class Quantize>
+MatrixReport named(const std::string& name, const Quantize& quantize) {
+  try {
+    return quantize();
+  } catch (const Error& e) {
+    throw Error(fmt::format("{}: {}", name, e.what()));
+  }
+}
+
 void keep(Work& work, const std::string& name, MatrixReport report, EncodedMatrix encoded) {
   report.name = name;
   work.result.matrices.push_back(report);
@@ -46,13 +56,10 @@ void quantize_linear(Work& work, const LinearPlace& place, const LinearInputs* i
   const std::string& name = name_of(work.model.layout, place.weight);
   report_progress(work, name);
   EncodedMatrix encoded;
-  MatrixReport report;
-  try {
-    report = quantize_matrix(work.model.params() + place.weight, place.rows, place.cols, inputs,
-                             work.settings, encoded);
-  } catch (const Error& e) {
-    throw Error(fmt::format("{}: {}", name, e.what()));
-  }
+  MatrixReport report = named(name, [&] {
+    return quantize_matrix(work.model.params() + place.weight, place.rows, place.cols, inputs,
+                           work.settings, encoded);
+  });
   report.alpha = alpha;
   keep(work, name, report, std::move(encoded));
 }
@@ -132,9 +139,10 @@ void quantize_tables(Work& work) {
     if (p.name != "wte" && p.name != "head") continue;
     if (p.name == "wte") report_progress(work, p.name);
     EncodedMatrix encoded;
-    const MatrixReport report =
-        quantize_table(work.model.params() + p.offset, p.rows, p.cols, work.settings.table,
-                       work.settings.quantizers, encoded);
+    const MatrixReport report = named(p.name, [&] {
+      return quantize_table(work.model.params() + p.offset, p.rows, p.cols, work.settings.table,
+                            work.settings.quantizers, encoded);
+    });
     keep(work, p.name, report, std::move(encoded));
   }
 }

@@ -7,9 +7,11 @@
 #include <array>
 #include <csignal>
 #include <cstdint>
+#include <filesystem>
 #include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string_view>
 
 #include "bench/kernels.h"
@@ -19,6 +21,7 @@
 #include "tinygpt/core/error.h"
 #include "tinygpt/core/file.h"
 #include "tinygpt/cpu/peak.h"
+#include "tinygpt/io/tokenizer_json.h"
 #include "tinygpt/text/tinytales.h"
 
 namespace tinygpt::cli {
@@ -30,7 +33,8 @@ struct Arguments {
   std::vector<std::string> only;  // of kParts; empty: all that concern the device
   std::string config = "nano-10m";
   int vocabulary = 256;
-  std::string text;  // for the tokenizer; default: tinytales
+  std::string text;       // for the tokenizer; default: tinytales
+  std::string tokenizer;  // a file or folder; default: one learned from the text
   std::string json;
   std::string dtype = "float";
   bench::Settings settings;
@@ -60,6 +64,12 @@ std::string tokenizer_text(const Arguments& a) {
   std::string text;
   for (const std::string& story : draw_stories(grammar, 1, 0, 5000)) text += story + "\n";
   return text;
+}
+
+std::optional<Tokenizer> tokenizer_of(const Arguments& a) {
+  if (a.tokenizer.empty()) return std::nullopt;
+  return std::filesystem::is_directory(a.tokenizer) ? load_folder_tokenizer(a.tokenizer)
+                                                    : load_tokenizer(a.tokenizer);
 }
 
 void check_arguments(const Arguments& a) {
@@ -125,7 +135,10 @@ void run(Arguments& a) {
   if (wanted("attention")) bench_attention(report, s);
   if (wanted("step")) bench_step(report, s);
   if (wanted("generate")) bench_generate(report, s);
-  if (wanted("tokenizer")) bench_tokenizer(report, s, tokenizer_text(a));
+  if (wanted("tokenizer")) {
+    const std::optional<Tokenizer> given = tokenizer_of(a);
+    bench_tokenizer(report, s, tokenizer_text(a), given ? &*given : nullptr);
+  }
   fmt::print("{}", to_table(report));
   if (s.python.empty() && wanted("step")) {
     fmt::print(
@@ -154,6 +167,9 @@ void add_bench_command(CLI::App& app) {
   command->add_option("--rounds", a->settings.rounds, "Measurements, of which the median counts")
       ->capture_default_str();
   command->add_option("--text", a->text, "Text for the tokenizer (default: tinytales)");
+  command->add_option(
+      "--tokenizer", a->tokenizer,
+      "Encode with this one, a file or a folder (default: one learned from the text)");
   command->add_option("--python", a->settings.python,
                       "An interpreter with PyTorch (default: bench/.venv/bin/python), or none");
   command->add_option("--json", a->json, "Write the figures to this file, too");

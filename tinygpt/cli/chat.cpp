@@ -140,7 +140,7 @@ void run(Arguments& a) {
   check_sampling(a.settings.sampling);
   const Turn turn = parse_turn(a.turn);
   const Kernels kernels = choose_kernels(a.kernels);
-  const ModelSource source = open_model_source(a.model, kernels);
+  const ModelSource source = open_model(a.model);
   EngineSettings settings;
   settings.cache = cache_type(a.engine);
   check_engine_memory(source, kernels, settings);

@@ -327,7 +327,7 @@ void add_data_command(CLI::App& app) {
   command->add_option("--stories", a->stories, "tinytales: stories to train on")
       ->capture_default_str();
   add_seed_option(*command, a->seed, "tinytales: which stories");
-  command->add_option("--style", a->style, "tinytales: in another voice (pirate)");
+  command->add_option("--style", a->style, "tinytales: in another voice (letters)");
   command->add_option("--grammar", a->grammar, "tinytales: another grammar file");
   command->add_option("--from", a->from, "Take the text from this file instead of the network");
   command->add_option("--sha256", a->sha256, "The digest that the text must have");

@@ -12,7 +12,6 @@
 #include "tinygpt/cli/commands.h"
 #include "tinygpt/cli/terminal.h"
 #include "tinygpt/core/error.h"
-#include "tinygpt/core/file.h"
 #include "tinygpt/cpu/table.h"
 #include "tinygpt/io/tokenizer_json.h"
 #include "tinygpt/model/folder.h"
@@ -63,13 +62,6 @@ Gpt<float> make_holder(const GptConfig& config, const std::string& what) {
   return make_gpt(config, cpu::ops(), host_memory(), Purpose::inference, 1, 1);
 }
 
-void save_folder(const Gpt<float>& model, const Tokenizer& tokenizer, const fs::path& out) {
-  save_model(model, out);
-  const std::string json = tokenizer_to_json(tokenizer);
-  write_file_atomically(out / "tokenizer.json", json);
-  write_tokenizer_config(model.config, json, out);
-}
-
 void run_export(const ExportArguments& a) {
   const GgufType type = type_of(a.type);
   const fs::path folder(a.model);
@@ -101,7 +93,7 @@ void import_folder(const fs::path& from, const fs::path& out) {
   check_belongs(tokenizer, config, from.string());
   Gpt<float> model = make_holder(config, from.string());
   load_parameters(model, from);
-  save_folder(model, tokenizer, out);
+  save_folder(model, tokenizer_to_json(tokenizer), out);
 }
 
 void import_gguf(const fs::path& from, const fs::path& out) {
@@ -110,7 +102,7 @@ void import_gguf(const fs::path& from, const fs::path& out) {
   const Tokenizer tokenizer = read_gguf_tokenizer(file);
   Gpt<float> model = make_holder(config, from.string());
   load_gguf(model, file);
-  save_folder(model, tokenizer, out);
+  save_folder(model, tokenizer_to_json(tokenizer), out);
 }
 
 void run_import(const ImportArguments& a) {

@@ -190,7 +190,7 @@ void add_finetune_command(CLI::App& app) {
   CLI::App* command =
       app.add_subcommand("finetune", "Train a trained model further, on another corpus");
   const auto a = std::make_shared<Arguments>();
-  a->train.data = "data/tinytales-pirate";
+  a->train.data = "data/tinytales-letters";
   a->train.out = "models/tuned";
   a->train.settings.time = 0;  // the model's context
   a->train.settings.steps = 500;

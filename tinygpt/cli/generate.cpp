@@ -163,12 +163,12 @@ Timing write_all(const Writers& w, const Arguments& a, const std::string& prompt
   return timing;
 }
 
-ModelSource open_draft(const Arguments& a, const ModelSource& model, const Kernels& kernels) {
+ModelSource open_draft(const Arguments& a, const ModelSource& model) {
   check(a.samples == 1, "--draft writes one text at a time: leave --samples out");
   check(a.draft_tokens >= 1 && a.draft_tokens <= 64, [&] {
     return fmt::format("--draft-tokens is {}: it must be between 1 and 64", a.draft_tokens);
   });
-  ModelSource draft = open_model_source(a.draft, kernels);
+  ModelSource draft = open_model(a.draft);
   check(
       draft.tokenizer.vocabulary == model.tokenizer.vocabulary &&
           draft.config.vocab_size == model.config.vocab_size,
@@ -181,7 +181,7 @@ void run(Arguments& a) {
   check(a.settings.max_tokens >= 1, "--max-tokens: must be at least 1");
   check_sampling(a.settings.sampling);
   const Kernels kernels = choose_kernels(a.kernels);
-  const ModelSource source = open_model_source(a.model, kernels);
+  const ModelSource source = open_model(a.model);
   const std::string prompt = prompt_text(a);
   // Refuses a prompt before anything is written, and gives the length of the longest text.
   const std::vector<int> tokens = prompt_tokens(a, source.tokenizer, prompt);
@@ -193,7 +193,7 @@ void run(Arguments& a) {
   settings.cache = cache_type(a.engine);
   std::optional<ModelSource> draft_source;
   if (!a.draft.empty()) {
-    draft_source = open_draft(a, source, kernels);
+    draft_source = open_draft(a, source);
     settings.capacity = std::min(settings.capacity, draft_source->config.context_length);
     settings.logit_rows = a.draft_tokens + 1;
     check_engine_memory(*draft_source, kernels, settings);
@@ -207,8 +207,7 @@ void run(Arguments& a) {
   });
   check_engine_memory(source, kernels, settings);
   InferenceModel model = load_inference_model(source, kernels);
-  const int rows = complete_settings(settings, source.config).rows;
-  load_adapters(model, a.adapters, rows);
+  load_adapters(model, a.adapters, complete_settings(settings, source.config).rows);
   Engine<float> engine = make_engine(model.weights, settings), draft_engine;
   InferenceModel draft;
   Writers writers{source.tokenizer, engine};

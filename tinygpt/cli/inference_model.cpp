@@ -17,27 +17,15 @@
 
 namespace tinygpt::cli {
 
-ModelSource open_model_source(const std::string& path, const Kernels& kernels) {
-  namespace fs = std::filesystem;
-  ModelSource s{path, fs::is_regular_file(path) || fs::path(path).extension() == ".gguf", {}, {}};
-  if (s.is_gguf) {
-    const GgufFile file = open_gguf(path);
-    s.config = read_gguf_config(file);
-    s.tokenizer = read_gguf_tokenizer(file);
-    s.weight_bytes = gguf_weight_bytes(file, kernels.ops);
-  } else {
-    s.config = read_model_config(path);
-    check_has_weights(path);
-    s.tokenizer = load_folder_tokenizer(path);
-    s.weight_bytes = memory_ledger(s.config, kernels.ops, Purpose::inference, 1, 1).total;
-  }
-  check_belongs(s.tokenizer, s.config, path);
-  return s;
+std::int64_t weight_bytes(const ModelSource& source, const Kernels& kernels) {
+  return source.gguf
+             ? gguf_weight_bytes(*source.gguf, kernels.ops)
+             : memory_ledger(source.config, kernels.ops, Purpose::inference, 1, 1).parameters;
 }
 
 InferenceModel load_inference_model(const ModelSource& source, const Kernels& kernels) {
   InferenceModel m;
-  if (source.is_gguf) {
+  if (source.gguf) {
     m.gguf = open_gguf_weights(source.path, kernels.ops, kernels.memory);
     m.weights = m.gguf->weights;
   } else {
@@ -46,19 +34,6 @@ InferenceModel load_inference_model(const ModelSource& source, const Kernels& ke
     m.weights = weights_of(*m.gpt);
   }
   return m;
-}
-
-void add_sampling_options(CLI::App& command, GenerateSettings& settings) {
-  SamplingSettings& s = settings.sampling;
-  command
-      .add_option("--temperature", s.temperature, "0: always the likeliest token; 1: as learned")
-      ->capture_default_str();
-  command.add_option("--top-k", s.top_k, "Draw from the k likeliest tokens only (0: all)")
-      ->capture_default_str();
-  command
-      .add_option("--top-p", s.top_p, "Draw from the likeliest tokens that hold this probability")
-      ->capture_default_str();
-  add_seed_option(command, settings.seed, "Equal seeds write equal texts");
 }
 
 void load_adapters(InferenceModel& model, const std::vector<std::string>& folders, int rows) {
@@ -73,6 +48,19 @@ void load_adapters(InferenceModel& model, const std::vector<std::string>& folder
     model.adapted.push_back(weights_of(*model.gpt));
   }
   if (model.gpt) model.gpt->adapter = nullptr;
+}
+
+void add_sampling_options(CLI::App& command, GenerateSettings& settings) {
+  SamplingSettings& s = settings.sampling;
+  command
+      .add_option("--temperature", s.temperature, "0: always the likeliest token; 1: as learned")
+      ->capture_default_str();
+  command.add_option("--top-k", s.top_k, "Draw from the k likeliest tokens only (0: all)")
+      ->capture_default_str();
+  command
+      .add_option("--top-p", s.top_p, "Draw from the likeliest tokens that hold this probability")
+      ->capture_default_str();
+  add_seed_option(command, settings.seed, "Equal seeds write equal texts");
 }
 
 void add_engine_options(CLI::App& command, EngineOptions& options) {
@@ -103,12 +91,12 @@ void check_engine_memory(const ModelSource& source, const Kernels& kernels,
                          const EngineSettings& settings) {
   const EngineLedger ledger = engine_ledger(source.config, kernels.ops, settings);
   const auto gb = [](std::int64_t bytes) { return static_cast<double>(bytes) * 1e-9; };
-  check_memory(kernels.memory, source.weight_bytes + ledger.total, source.path,
+  const std::int64_t weights = weight_bytes(source, kernels);
+  check_memory(kernels.memory, weights + ledger.total, source.path.string(),
                fmt::format("weights {:.3g} GB, cache {:.3g} GB (--cache bf16 or int8 takes less), "
                            "the rest {:.3g} GB; choose a smaller model, or a shorter prompt and "
                            "--max-tokens",
-                           gb(source.weight_bytes), gb(ledger.cache),
-                           gb(ledger.activations + ledger.scratch)));
+                           gb(weights), gb(ledger.cache), gb(ledger.activations + ledger.scratch)));
 }
 
 void print_timing(const Timing& t) {

@@ -8,24 +8,15 @@
 #include <vector>
 
 #include "tinygpt/cli/kernels.h"
+#include "tinygpt/cli/model_source.h"
 #include "tinygpt/infer/engine.h"
 #include "tinygpt/infer/generate.h"
 #include "tinygpt/model/adapter.h"
-#include "tinygpt/text/tokenizer.h"
 
 namespace tinygpt::cli {
 
-// What a file or folder says of a model before its weights are read.
-struct ModelSource {
-  std::string path;
-  bool is_gguf = false;
-  GptConfig config;
-  Tokenizer tokenizer;
-  std::int64_t weight_bytes = 0;  // what they will take
-};
-
-// Throws Error where there is no model, or its tokenizer does not belong to it.
-ModelSource open_model_source(const std::string& path, const Kernels& kernels);
+// Bytes that the weights will take of the device's memory.
+std::int64_t weight_bytes(const ModelSource& source, const Kernels& kernels);
 
 // Weights in the device's memory and the view of them.
 struct InferenceModel {

@@ -43,8 +43,7 @@ void run(const Arguments& a) {
   Adapter<float> adapter = load_adapter(model, a.adapter, 1);
   model.adapter = &adapter;
   merge_adapter(model);
-  save_model(model, a.out);
-  write_file_atomically(fs::path(a.out) / "tokenizer.json", tokenizer);
+  save_folder(model, tokenizer, a.out);
   fmt::print("The model is in {}: {} parameters, with the adapter of {} layers in them\n", a.out,
              short_number(static_cast<double>(parameter_ledger(config).total)),
              adapter.layout.parts.size());

@@ -8,6 +8,7 @@
 #include <system_error>
 #include <vector>
 
+#include "tinygpt/cli/checks.h"
 #include "tinygpt/core/error.h"
 #include "tinygpt/core/file.h"
 #include "tinygpt/io/corpus_json.h"
@@ -75,20 +76,16 @@ TokenText open_file(const fs::path& file, const Tokenizer& tokenizer) {
 ModelSource open_model(const fs::path& path) {
   ModelSource source;
   source.path = path;
-  if (fs::is_regular_file(path)) {
+  if (fs::is_regular_file(path) || path.extension() == ".gguf") {
     source.gguf = open_gguf(path);
     source.config = read_gguf_config(*source.gguf);
     source.tokenizer = read_gguf_tokenizer(*source.gguf);
   } else {
     source.config = read_model_config(path);
     check_has_weights(path);
-    source.tokenizer = load_tokenizer(path / "tokenizer.json");
+    source.tokenizer = load_folder_tokenizer(path);
   }
-  check(vocab_size(source.tokenizer) <= source.config.vocab_size, [&] {
-    return fmt::format(
-        "{}: the tokenizer has {} tokens and the model {}: they do not belong together",
-        path.string(), vocab_size(source.tokenizer), source.config.vocab_size);
-  });
+  check_belongs(source.tokenizer, source.config, path.string());
   return source;
 }
 

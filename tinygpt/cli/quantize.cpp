@@ -172,9 +172,7 @@ void print_table(const Arguments& a, const QuantizedModel& q, std::int64_t befor
 void save(const Arguments& a, const Gpt<float>& model, const ModelSource& source,
           const QuantizedModel& q, const QuantizeSettings& s) {
   if (!is_file(a)) {
-    save_model(model, a.out);
-    save_tokenizer(fs::path(a.out) / "tokenizer.json", source.tokenizer);
-    return;
+    return save_folder(model, tokenizer_to_json(source.tokenizer), a.out);
   }
   const std::string name = fs::path(a.out).stem().string();
   const GgufType type = s.method == QuantizeMethod::q8_0 ? GgufType::q8_0 : GgufType::q4_0;

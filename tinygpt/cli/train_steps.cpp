@@ -131,7 +131,7 @@ std::optional<fs::path> find_checkpoint(const TrainOptions& o, const Product& pr
     return fmt::format(
         "{}: there is {} already: --resume goes on with it, --overwrite replaces "
         "it, --out names another folder",
-        o.out, product.save ? "an adapter" : "a model");
+        o.out, product.config == Product().config ? "a model" : "an adapter");
   });
   if (!o.resume) return std::nullopt;
   // A log without a checkpoint: the training was stopped before its first one, and begins again.

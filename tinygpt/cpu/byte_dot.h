@@ -7,7 +7,6 @@
 #endif
 
 #include <cstdint>
-#include <cstring>
 
 #include "tinygpt/core/float16.h"
 
@@ -23,22 +22,24 @@ struct PlainDot {
   typedef std::int32_t Int __attribute__((vector_size(16)));
   typedef float Float __attribute__((vector_size(16)));
 
+  // Bytes at even and at odd places, in 16 bits: 255 * 127 fits. Two neighbours of either kind make
+  // a lane's four.
   static Int dot(Int acc, Int weight, Int x) {
-    std::uint8_t w[16];
-    std::int8_t v[16];
-    std::memcpy(w, &weight, 16);
-    std::memcpy(v, &x, 16);
-    std::int32_t sum[4];
-    for (int i = 0; i < 4; ++i) {
-      sum[i] = 0;
-      for (int j = 0; j < 4; ++j) sum[i] += w[4 * i + j] * v[4 * i + j];
-    }
-    Int sums;
-    std::memcpy(&sums, sum, 16);
-    return acc + sums;
+    const Short w_even = (Short)weight & 255, w_odd = (Short)((UShort)weight >> 8);
+    const Short x_even = (Short)((UShort)x << 8) >> 8, x_odd = (Short)x >> 8;
+    return acc + neighbours(w_even * x_even) + neighbours(w_odd * x_odd);
   }
   static Int dot8(Int acc, Int weight, Int x) { return dot(acc, weight, x); }
   static Float widen(const Float16* h) { return Float{h[0], h[1], h[2], h[3]}; }
+
+ private:
+  typedef std::int16_t Short __attribute__((vector_size(16)));
+  typedef std::uint16_t UShort __attribute__((vector_size(16)));
+  typedef std::uint32_t UInt __attribute__((vector_size(16)));
+  static Int neighbours(Short products) {
+    const Int both = (Int)products;
+    return ((Int)((UInt)both << 16) >> 16) + (both >> 16);
+  }
 };
 
 #if defined(__AVX2__) && defined(__F16C__)

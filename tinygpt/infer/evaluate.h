@@ -15,7 +15,7 @@ struct Evaluation {
   std::int64_t tokens = 0;  // that were predicted and count
   // Mean over these of sum_v p[v] log(p[v] / q[v]), p the reference's probabilities of the next
   // token and q the model's, in nats: Kullback and Leibler's divergence. A loss may fall or rise by
-  // chance where a model changes; this is 0 only where nothing has changed.
+  // luck where predictions change; this is 0 only where they have not.
   double divergence = 0;
 };
 

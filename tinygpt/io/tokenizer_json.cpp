@@ -171,10 +171,19 @@ std::string describe_split(const Field& f, int depth = 0) {
   return fmt::format("{}({})", type, regex.value->get_ref<const std::string&>());
 }
 
-// LLaMA 3's, Qwen's and SmolLM's files are byte-level too, and split by another pattern.
-void check_pre_tokenizer(const Field& pre) {
-  if (type_of(pre) == "ByteLevel") return;
-  fail(pre, fmt::format("splits text by {}; only GPT-2's way, ByteLevel, is supported",
+// The ByteLevel part of what splits the text: GPT-2 has it alone, and SmolLM cuts out each digit
+// first. LLaMA 3's and Qwen's files are byte-level too, and split by another pattern.
+Field read_pre_tokenizer(Tokenizer& t, const Field& pre) {
+  if (type_of(pre) == "ByteLevel") return pre;
+  const Field list = type_of(pre) == "Sequence" ? member(pre, "pretokenizers") : Field{};
+  if (length_of(list) == 2 && type_of(element(list, 0)) == "Digits" &&
+      type_of(element(list, 1)) == "ByteLevel") {
+    const Field each = member(element(list, 0), "individual_digits");
+    if (!bool_of(each, false)) fail(each, "is not supported, only true");
+    t.split_digits = true;
+    return element(list, 1);
+  }
+  fail(pre, fmt::format("splits text by {}; GPT-2's ByteLevel is supported, alone or after Digits",
                         quote_for_message(describe_split(pre))));
 }
 
@@ -204,13 +213,15 @@ void read_pipeline(Tokenizer& t, const Field& root) {
     check_type(member(root, "decoder"), {"", "Fuse"});
     return;
   }
-  check_pre_tokenizer(pre);
+  const Field level = read_pre_tokenizer(t, pre);
   check_type(member(root, "decoder"), {"", "ByteLevel"});
   t.kind = TokenizerKind::bpe;
-  const Field prefix = member(pre, "add_prefix_space");
+  const Field prefix = member(level, "add_prefix_space"), regex = member(level, "use_regex");
   if (is_null(prefix)) fail(prefix, "must be true or false");
   t.add_prefix_space = bool_of(prefix, false);
-  t.pre_split = bool_of(member(pre, "use_regex"), true);
+  t.pre_split = bool_of(regex, true);
+  if (t.split_digits && t.add_prefix_space) fail(prefix, "is not supported, only false");
+  if (t.split_digits && !t.pre_split) fail(regex, "is not supported, only true");
 }
 
 struct AddedToken {
@@ -361,7 +372,10 @@ Tokenizer tokenizer_from_json(const json& file, const std::string& name) {
   read_pipeline(t, root);
   read_vocabulary(t, root, vocab);
   read_merges(t, member(model, "merges"), vocab);
-  if (t.kind == TokenizerKind::bpe && is_bytes_only(t)) t.kind = TokenizerKind::byte;
+  if (t.kind == TokenizerKind::bpe && is_bytes_only(t)) {
+    t.kind = TokenizerKind::byte;
+    t.split_digits = false;  // where a token is a byte, nothing is to be split
+  }
   try {
     index_tokenizer(t);
   } catch (const Error& e) {

@@ -3,6 +3,7 @@
 // What this project's three kinds of tokenizer are in that format:
 //   byte       model BPE without merges, pre-tokenizer and decoder ByteLevel, use_regex false
 //   bpe        model BPE, pre-tokenizer and decoder ByteLevel: what GPT-2 published
+//              or with Digits before the pre-tokenizer: SmolLM's
 //   character  model BPE without merges, no pre-tokenizer, decoder Fuse
 // `tokenizers` gives the same ids for such a file as encode() does.
 #pragma once

@@ -78,6 +78,12 @@ std::string tokenizer_to_json(const Tokenizer& t) {
   file["decoder"] = {{"type", "Fuse"}};
   if (is_byte_level) {
     file["pre_tokenizer"] = byte_level(t.add_prefix_space, use_regex);
+    if (t.split_digits) {
+      file["pre_tokenizer"] = {{"type", "Sequence"},
+                               {"pretokenizers",
+                                {{{"type", "Digits"}, {"individual_digits", true}},
+                                 byte_level(t.add_prefix_space, use_regex)}}};
+    }
     file["decoder"] = byte_level(true, true);  // a decoder's options change nothing
   }
   file["model"] = bpe_model(t);

@@ -9,6 +9,7 @@
 
 #include "tinygpt/core/buffer.h"
 #include "tinygpt/core/error.h"
+#include "tinygpt/core/file.h"
 #include "tinygpt/model/weights.h"
 
 namespace tinygpt {
@@ -90,6 +91,14 @@ void save_model(const Gpt<float>& model, const fs::path& folder) {
   model.memory.copy_out(values.data(), model.params(), values.span().size_bytes());
   save_tensors(model.layout, model.config, values.data(), folder / "model.safetensors");
   write_model_config(model.config, folder);
+}
+
+void save_folder(const Gpt<float>& model, const std::string& tokenizer_json,
+                 const fs::path& folder) {
+  const std::string config = tokenizer_config_json(model.config, tokenizer_json);
+  save_model(model, folder);
+  write_file_atomically(folder / "tokenizer.json", tokenizer_json);
+  write_file_atomically(folder / "tokenizer_config.json", config);
 }
 
 void save_tensors(const ParameterLayout& layout, const GptConfig& config, const float* values,

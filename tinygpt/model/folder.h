@@ -25,13 +25,17 @@ void load_parameters(Gpt<float>& model, const std::filesystem::path& folder);
 // transformers loads (GPT2LMHeadModel: Conv1D weights [in, out]; LlamaForCausalLM).
 void save_model(const Gpt<float>& model, const std::filesystem::path& folder);
 
-// Writes tokenizer_config.json beside a tokenizer.json of that content: what transformers'
-// AutoTokenizer asks for, namely the class, the context's length and which tokens begin and end a
-// text.
-void write_tokenizer_config(const GptConfig& config, const std::string& tokenizer_json,
-                            const std::filesystem::path& folder);
+// save_model's files, tokenizer.json of this content, and tokenizer_config.json: a whole folder, as
+// transformers opens one.
+void save_folder(const Gpt<float>& model, const std::string& tokenizer_json,
+                 const std::filesystem::path& folder);
 
-// The same for any buffers laid out like the parameters (the optimizer's moments), in one file.
+// The content of tokenizer_config.json beside a tokenizer.json of that content: what transformers'
+// AutoTokenizer asks for, namely the class, the context's length and which tokens begin and end a
+// text. Throws Error where the other is no JSON.
+std::string tokenizer_config_json(const GptConfig& config, const std::string& tokenizer_json);
+
+// Any buffer laid out like the parameters (the optimizer's moments), as one file like theirs.
 void save_tensors(const ParameterLayout& layout, const GptConfig& config, const float* values,
                   const std::filesystem::path& file);
 void load_tensors(const ParameterLayout& layout, const GptConfig& config, float* values,

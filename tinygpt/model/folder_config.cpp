@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <utility>
 
 #include "tinygpt/core/error.h"
 #include "tinygpt/core/file.h"
@@ -47,7 +48,13 @@ int int_of(const Fields& f, const char* field, std::optional<int> otherwise = st
     return *otherwise;
   }
   // What does not fit is refused by check_config; here it only must not wrap around.
-  const bool fits = value->is_number_integer() && *value >= -1 && *value <= 2147483647;
+  // (Compared as C++ numbers: the JSON library would take 2^64 - 1 for -1.)
+  const auto in_range = [](auto n) {
+    return std::in_range<int>(n) && std::cmp_greater_equal(n, -1);
+  };
+  const bool fits = value->is_number_unsigned()
+                        ? in_range(value->get<std::uint64_t>())
+                        : value->is_number_integer() && in_range(value->get<std::int64_t>());
   if (!fits) fail(f, field, fmt::format("{} is no whole number in range", shown(*value)));
   return value->get<int>();
 }
@@ -249,19 +256,21 @@ void write_model_config(const GptConfig& c, const fs::path& folder) {
   write_file_atomically(folder / "config.json", j.dump(2) + "\n");
 }
 
-void write_tokenizer_config(const GptConfig& c, const std::string& tokenizer_json,
-                            const fs::path& folder) {
-  const json file = parse_json(tokenizer_json, (folder / "tokenizer.json").string());
+std::string tokenizer_config_json(const GptConfig& c, const std::string& tokenizer_json) {
+  const json file = parse_json(tokenizer_json, "tokenizer.json");
   nlohmann::ordered_json j;
   j["tokenizer_class"] = "PreTrainedTokenizerFast";
   j["model_max_length"] = c.context_length;
   j["clean_up_tokenization_spaces"] = false;
-  const json tokens = file.value("added_tokens", json::array());
-  for (const json& token : tokens) {
-    if (token.value("id", -1) == c.bos_token) j["bos_token"] = token.at("content");
-    if (token.value("id", -1) == c.eos_token) j["eos_token"] = token.at("content");
+  if (!file.is_object() || !file.contains("added_tokens")) return j.dump(2) + "\n";
+  for (const json& token : file["added_tokens"]) {
+    const bool named = token.is_object() && token.contains("id") && token.contains("content") &&
+                       token["id"].is_number_integer() && token["content"].is_string();
+    if (!named) continue;
+    if (c.bos_token >= 0 && token["id"] == c.bos_token) j["bos_token"] = token["content"];
+    if (c.eos_token >= 0 && token["id"] == c.eos_token) j["eos_token"] = token["content"];
   }
-  write_file_atomically(folder / "tokenizer_config.json", j.dump(2) + "\n");
+  return j.dump(2) + "\n";
 }
 
 }  // namespace tinygpt

@@ -148,9 +148,13 @@ Tokenizer read_gguf_tokenizer(const GgufFile& f) {
     fail(f, fmt::format("the tokenizer is {}; byte-level BPE (gpt2) is implemented",
                         quote_for_message(f.text("tokenizer.ggml.model"))));
   }
-  if (f.has("tokenizer.ggml.pre") && f.text("tokenizer.ggml.pre") != "gpt-2") {
-    fail(f, fmt::format("text is split before merging as for {}; gpt-2's way is implemented",
-                        quote_for_message(f.text("tokenizer.ggml.pre"))));
+  const std::string split =
+      f.has("tokenizer.ggml.pre") ? f.text("tokenizer.ggml.pre") : std::string("gpt-2");
+  if (split != "gpt-2" && split != "smollm") {
+    fail(f,
+         fmt::format("text is split before merging as for {}; gpt-2's way and smollm's, with each "
+                     "digit alone, are implemented",
+                     quote_for_message(split)));
   }
   const auto& texts = tokens_of(f);
   const auto& types = list<GgufValue::Integers>(f, "tokenizer.ggml.token_type", "integers");
@@ -158,6 +162,7 @@ Tokenizer read_gguf_tokenizer(const GgufFile& f) {
   if (types.size() != texts.size()) fail(f, "tokens and token types differ in number");
   Tokenizer t;
   t.kind = merges.empty() ? TokenizerKind::byte : TokenizerKind::bpe;
+  t.split_digits = split == "smollm" && t.kind == TokenizerKind::bpe;
   std::unordered_map<std::string, int> ids;
   std::size_t used = texts.size();
   while (used > 0 && types[used - 1] == kUnused) --used;

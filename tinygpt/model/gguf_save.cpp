@@ -89,7 +89,7 @@ void add_tokenizer(Settings& s, const Tokenizer& t, const GptConfig& c) {
                      spell_bytes(t.vocabulary[static_cast<std::size_t>(m.right)]));
   }
   s["tokenizer.ggml.model"] = GgufValue::text("gpt2");
-  s["tokenizer.ggml.pre"] = GgufValue::text("gpt-2");
+  s["tokenizer.ggml.pre"] = GgufValue::text(t.split_digits ? "smollm" : "gpt-2");
   s["tokenizer.ggml.tokens"] = GgufValue::texts(std::move(texts));
   s["tokenizer.ggml.token_type"] = GgufValue::i32s(types);
   s["tokenizer.ggml.merges"] = GgufValue::texts(std::move(merges));

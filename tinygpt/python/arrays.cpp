@@ -20,13 +20,21 @@ py::buffer_info buffer_of(Block& block) {
           block.shape, strides,     !block.writable};
 }
 
-py::object numpy(const char* function) {
+// A function of NumPy's. Looked up once, since a look-up takes as long as a small array; never
+// released, since the interpreter may be gone by then.
+py::handle function_of_numpy(const char* function) {
   try {
-    return py::module_::import("numpy").attr(function);
+    py::object found = py::module_::import("numpy").attr(function);
+    return found.release();
   } catch (py::error_already_set& missing) {
     if (!missing.matches(PyExc_ImportError)) throw;
     throw Error("NumPy is missing, and arrays need it: pip install numpy");
   }
+}
+
+py::handle asarray() {
+  static const py::handle function = function_of_numpy("asarray");
+  return function;
 }
 
 // As an array whose values are of one of these kinds (NumPy's letters), converted to `type`.
@@ -36,13 +44,13 @@ py::object array_from(const py::object& value, const char* name, const std::stri
     throw py::type_error(fmt::format("{}: expected {}, not {}", name, words,
                                      std::string(py::str(py::type::of(value).attr("__name__")))));
   }
-  const py::object array = numpy("asarray")(value);
+  const py::object array = asarray()(value);
   const auto kind = array.attr("dtype").attr("kind").cast<std::string>();
   if (array.attr("size").cast<std::int64_t>() > 0 && kinds.find(kind) == std::string::npos) {
     throw py::type_error(fmt::format("{}: expected {}, not an array of {}", name, words,
                                      std::string(py::str(array.attr("dtype")))));
   }
-  return numpy("asarray")(array, type, "C");
+  return asarray()(array, type, "C");
 }
 
 struct Integers {
@@ -50,7 +58,32 @@ struct Integers {
   Shape shape;
 };
 
+std::string shape_text(const Shape& shape) {
+  std::string text;
+  for (const py::ssize_t n : shape) text += (text.empty() ? "" : ", ") + std::to_string(n);
+  return "[" + text + "]";
+}
+
+// The usual case, without a detour by way of NumPy: a row-major array of int32.
+bool take_int32(Integers& result, const py::object& value) {
+  if (PyObject_CheckBuffer(value.ptr()) == 0 || py::isinstance<py::bytes>(value)) return false;
+  try {
+    const py::buffer_info info = py::reinterpret_borrow<py::buffer>(value).request();
+    if (info.format != py::format_descriptor<int>::format() || info.ndim == 0 ||
+        PyBuffer_IsContiguous(info.view(), 'C') == 0) {
+      return false;
+    }
+    const auto* from = static_cast<const int*>(info.ptr);
+    result = {std::vector<int>(from, from + info.size), info.shape};
+    return true;
+  } catch (py::error_already_set&) {
+    return false;  // an array of dates, say, which has no buffer: NumPy says what it is
+  }
+}
+
 Integers integers(const py::object& value, const char* name) {
+  Integers quick;
+  if (take_int32(quick, value)) return quick;
   const py::object array = array_from(value, name, "iu", "integers", "int64");
   const py::buffer_info info = py::buffer(array).request();
   const auto* from = static_cast<const std::int64_t*>(info.ptr);
@@ -63,12 +96,6 @@ Integers integers(const py::object& value, const char* name) {
   return result;
 }
 
-std::string shape_text(const Shape& shape) {
-  std::string text;
-  for (const py::ssize_t n : shape) text += (text.empty() ? "" : ", ") + std::to_string(n);
-  return "[" + text + "]";
-}
-
 }  // namespace
 
 void bind_block(py::module_& m) {
@@ -76,7 +103,7 @@ void bind_block(py::module_& m) {
       .def_buffer(&buffer_of);
 }
 
-py::object array_over(Block block) { return numpy("asarray")(py::cast(std::move(block))); }
+py::object array_over(Block block) { return asarray()(py::cast(std::move(block))); }
 
 TokenBatch token_batch(const py::object& value, const char* name) {
   Integers all = integers(value, name);

@@ -12,5 +12,7 @@ void bind_traces(pybind11::module_& m);
 void bind_generation(pybind11::module_& m);
 void bind_training(pybind11::module_& m);
 void bind_quantizers(pybind11::module_& m);
+void bind_adapters(pybind11::module_& m);
+void bind_cache(pybind11::module_& m);
 
 }  // namespace tinygpt::python

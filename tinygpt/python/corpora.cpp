@@ -4,6 +4,8 @@
 #include <pybind11/stl/filesystem.h>
 
 #include <algorithm>
+#include <map>
+#include <optional>
 #include <span>
 
 #include "tinygpt/core/error.h"
@@ -31,41 +33,47 @@ namespace {
 
 using Texts = std::vector<std::string>;
 
-const Grammar& tinytales() {
-  static const Grammar grammar =
-      parse_grammar(tinytales_grammar_text(), "datasets/tinytales.grammar");
-  return grammar;
+// The grammar of a style, parsed once.
+const Grammar& tinytales(const std::string& style) {
+  static std::map<std::string, Grammar> known;
+  const auto found = known.find(style);
+  if (found != known.end()) return found->second;
+  const TinytalesStyle named = tinytales_style(style);
+  return known.emplace(style, parse_grammar(named.grammar, named.file)).first->second;
 }
 
 // A thousand at a time, so that Ctrl-C is seen.
-Texts stories(std::int64_t count, std::uint64_t seed, std::int64_t first) {
+Texts stories(std::int64_t count, std::uint64_t seed, std::int64_t first,
+              const std::string& style) {
   check(count >= 0 && count <= 100'000'000 && first >= 0,
         "stories: count must be between 0 and 100,000,000, and first not negative");
+  const Grammar& grammar = tinytales(style);
   return without_gil([&] {
     Texts all;
     while (std::ssize(all) < count) {
       check_interrupt();
       const std::int64_t more = std::min<std::int64_t>(1000, count - std::ssize(all));
-      const Texts part = draw_stories(tinytales(), seed, first + std::ssize(all), more);
+      const Texts part = draw_stories(grammar, seed, first + std::ssize(all), more);
       all.insert(all.end(), part.begin(), part.end());
     }
     return all;
   });
 }
 
-double nats_of(std::span<const std::string> texts) {
+double nats_of(const Grammar& grammar, std::span<const std::string> texts) {
   double nats = 0;
   for (std::size_t at = 0; at < texts.size(); at += 256) {
     check_interrupt();
-    nats +=
-        stories_nats(tinytales(), texts.subspan(at, std::min<std::size_t>(256, texts.size() - at)));
+    nats += stories_nats(grammar, texts.subspan(at, std::min<std::size_t>(256, texts.size() - at)));
   }
   return nats;
 }
 
-double floor_of(const Texts& texts) {
+double floor_of(const Texts& texts, const std::string& style) {
   check(!texts.empty(), "floor: there is no story");
-  return without_gil([&] { return nats_of(texts) / static_cast<double>(stories_bytes(texts)); });
+  const Grammar& grammar = tinytales(style);
+  return without_gil(
+      [&] { return nats_of(grammar, texts) / static_cast<double>(stories_bytes(texts)); });
 }
 
 // Documents for training, with the share at the end held out; the floor where they are stories.
@@ -97,25 +105,27 @@ std::shared_ptr<CorpusFiles> write(const fs::path& folder, const Texts& document
   });
 }
 
+Tokenizer trained_on(std::span<const std::string> texts, int vocabulary) {
+  std::string text;
+  for (const std::string& story : texts) text += story + '\n';
+  const std::vector<std::string> special = {std::string(kEndOfText)};
+  return train_bpe_tokenizer(text, vocabulary, special, [](int, int) { check_interrupt(); });
+}
+
 std::shared_ptr<CorpusFiles> prepare_tinytales(const fs::path& folder, std::int64_t count,
-                                               std::uint64_t seed, int vocabulary) {
+                                               std::uint64_t seed, int vocabulary,
+                                               const std::string& style, const Tokenizer* given) {
   check(count >= 2, "stories: at least 2, for training and for validation");
   const std::int64_t held_out = std::clamp<std::int64_t>(count / 40, 1, 1000);
-  const Texts all = stories(count + held_out, seed, 0);
+  const Texts all = stories(count + held_out, seed, 0, style);
   const auto train = std::span(all).first(static_cast<std::size_t>(count));
   const auto validation = std::span(all).subspan(static_cast<std::size_t>(count));
-  const auto [tokenizer, floors] = without_gil([&] {
-    std::string text;
-    for (const std::string& story : train) text += story + '\n';
-    const std::vector<std::string> special = {std::string(kEndOfText)};
-    const auto mean = [](std::span<const std::string> texts) {
-      return nats_of(texts) / static_cast<double>(stories_bytes(texts));
-    };
-    return std::pair(
-        train_bpe_tokenizer(text, vocabulary, special, [](int, int) { check_interrupt(); }),
-        std::pair(mean(train), mean(validation)));
-  });
-  return write(folder, all, tokenizer, held_out, floors.first, floors.second, "tinytales");
+  const Tokenizer tokenizer =
+      given != nullptr ? *given : without_gil([&] { return trained_on(train, vocabulary); });
+  const double floors[] = {floor_of({train.begin(), train.end()}, style),
+                           floor_of({validation.begin(), validation.end()}, style)};
+  return write(folder, all, tokenizer, held_out, floors[0], floors[1],
+               tinytales_style(style).corpus);
 }
 
 std::optional<double> floor_per_token(const CorpusFiles& c) {
@@ -133,10 +143,13 @@ py::object mapped(const TokenFile& file) {
 
 void bind_corpus(py::class_<CorpusFiles, std::shared_ptr<CorpusFiles>>& c) {
   c.def(py::init<const fs::path&>(), py::arg("folder"), "Opens a prepared corpus.");
-  c.def_static("prepare_tinytales", &prepare_tinytales, py::arg("folder"),
-               py::arg("stories") = 2000, py::arg("seed") = 1, py::arg("vocab_size") = 1024,
-               "Draws stories and one in 40 more for validation, trains a BPE tokenizer on the "
-               "former, and writes all into the folder. Their floor is known.");
+  c.def_static(
+      "prepare_tinytales", &prepare_tinytales, py::arg("folder"), py::arg("stories") = 2000,
+      py::arg("seed") = 1, py::arg("vocab_size") = 1024, py::arg("style") = "",
+      py::arg("tokenizer") = py::none(),
+      "Draws stories and one in 40 more for validation, trains a BPE tokenizer on the former (or "
+      "takes the one that is given), and writes all into the folder. Their floor is known. "
+      "style: '', or 'letters'.");
   c.def_static(
       "write",
       [](const fs::path& folder, const Texts& documents, const Tokenizer& tokenizer,
@@ -182,9 +195,10 @@ void bind_corpora(py::module_& m) {
                        x.train.size(), x.validation.size());
   });
   m.def("stories", &stories, py::arg("count"), py::arg("seed") = 1, py::arg("first") = 0,
+        py::arg("style") = "",
         "Stories number first, first + 1, ... of a seed: short tales drawn from a grammar, whose "
-        "probabilities are known.");
-  m.def("floor", &floor_of, py::arg("stories"),
+        "probabilities are known. style: '', or 'letters'.");
+  m.def("floor", &floor_of, py::arg("stories"), py::arg("style") = "",
         "What the best possible model loses on these stories, in nats per byte (each story's end "
         "counts as a byte).");
 }

@@ -110,6 +110,25 @@ Room exchange_room(Gpt<float>& gpt, Room room) {
           std::exchange(gpt.max_batch, room.max_batch), std::exchange(gpt.max_time, room.max_time)};
 }
 
+Purpose learning_purpose(const ModelState& state) {
+  return state.adapter != nullptr ? Purpose::adapting : Purpose::training;
+}
+
+void grow_adapter(AdapterState& state, const Gpt<float>& gpt, std::int64_t rows) {
+  if (rows <= state.adapter.rows) return;
+  Gpt<float> shape;  // says how an adapter that may be trained is to be made
+  shape.config = gpt.config;
+  shape.ops = gpt.ops;
+  shape.memory = gpt.memory;
+  shape.purpose = Purpose::adapting;
+  Adapter<float> larger = make_adapter(state.adapter.layout, shape, static_cast<int>(rows));
+  if (state.adapter.parameters.data() != nullptr) {
+    std::swap(larger.parameters, state.adapter.parameters);
+    std::swap(larger.gradients, state.adapter.gradients);
+  }
+  state.adapter = std::move(larger);
+}
+
 void make_room(ModelState& state, Purpose purpose, int B, int T) {
   Gpt<float>& gpt = state.gpt;
   if (purpose == Purpose::training && gpt.gradients.bytes() == 0) {
@@ -119,12 +138,17 @@ void make_room(ModelState& state, Purpose purpose, int B, int T) {
     gpt.memory.zero(gpt.gradients.data(), static_cast<std::size_t>(bytes));
   }
   if (gpt.purpose != purpose) {
-    state.other = exchange_room(gpt, std::move(state.other));
+    Room& mine = state.rooms[static_cast<int>(gpt.purpose)];
+    mine = exchange_room(gpt, std::move(state.rooms[static_cast<int>(purpose)]));
     gpt.purpose = purpose;
   }
   if (B < 1 || T < 1 || B > gpt.max_batch || T > gpt.max_time) {
     exchange_room(gpt, new_room(gpt, purpose, B, T));
   }
+  gpt.adapter = nullptr;
+  if (state.adapter == nullptr) return;
+  grow_adapter(*state.adapter, gpt, std::int64_t{B} * T);
+  gpt.adapter = &state.adapter->adapter;
 }
 
 }  // namespace tinygpt::python

@@ -9,6 +9,8 @@
 #include <string>
 #include <thread>
 
+#include "tinygpt/adapt/lora_config.h"
+#include "tinygpt/model/adapter.h"
 #include "tinygpt/model/gpt.h"
 #include "tinygpt/text/tokenizer.h"
 
@@ -20,9 +22,22 @@ struct Room {
   int max_batch = 0, max_time = 0;
 };
 
+struct ModelState;
+
+// A LoRA adapter, for models of one shape. One of them may use it at a time: what its passes keep
+// lies in it.
+struct AdapterState {
+  LoraConfig lora;
+  GptConfig model;
+  std::weak_ptr<ModelState> user;
+  Adapter<float> adapter;  // its parameters never move, either
+};
+using SharedAdapter = std::shared_ptr<AdapterState>;
+
 struct ModelState {
   Gpt<float> gpt;                        // the weights never move: arrays look at them
-  Room other;                            // the room of the purpose that `gpt` does not have now
+  Room rooms[3];                         // by purpose; empty where `gpt` has it
+  SharedAdapter adapter;                 // in use, or nullptr
   std::shared_ptr<Tokenizer> tokenizer;  // nullptr: none came with it
   std::mutex mutex;                      // see Turn
   std::atomic<std::thread::id> user{};
@@ -52,8 +67,15 @@ SharedModel make_state(const GptConfig& config, const std::string& device,
 SharedModel load_state(const std::filesystem::path& path, const std::string& device,
                        const std::string& kernels);
 
+// The purpose whose passes keep what a backward pass needs: that of the model, or of its adapter.
+Purpose learning_purpose(const ModelState& state);
+
+// Makes room in an adapter for passes over so many tokens.
+void grow_adapter(AdapterState& state, const Gpt<float>& gpt, std::int64_t rows);
+
 // Makes `gpt` a model of this purpose with room for a pass over B x T tokens; for training, with
-// gradients. Throws Error where T is beyond the context, and where memory does not suffice.
+// gradients; its adapter has room, too. Throws Error where T is beyond the context, and where
+// memory does not suffice.
 void make_room(ModelState& state, Purpose purpose, int B, int T);
 
 // Room of this size of its own, for activations that outlive the next pass.

@@ -135,7 +135,7 @@ float backward_pass(const SharedModel& state, const py::object& tokens, const py
   check_same_shape(x, y);
   return without_gil([&] {
     const Turn turn(*state);
-    make_room(*state, Purpose::training, x.B, x.T);
+    make_room(*state, learning_purpose(*state), x.B, x.T);
     zero_gradients(state->gpt);
     const float value = forward(state->gpt, x.ids, y.ids, x.B, x.T);
     backward(state->gpt);
@@ -147,8 +147,8 @@ void save(const SharedModel& state, const fs::path& folder, const Tokenizer* tok
   const Tokenizer* kept = tokenizer != nullptr ? tokenizer : state->tokenizer.get();
   const Turn turn(*state);
   fs::create_directories(folder);
-  save_model(state->gpt, folder);
-  if (kept != nullptr) save_tokenizer(folder / "tokenizer.json", *kept);
+  if (kept != nullptr) save_folder(state->gpt, tokenizer_to_json(*kept), folder);
+  else save_model(state->gpt, folder);
 }
 
 GgufType gguf_type(const std::string& name) {
@@ -208,7 +208,7 @@ void bind_passes(py::class_<ModelState, SharedModel>& c) {
         "Mean cross-entropy in nats over targets, of the shape of tokens [T] or [B, T]; -1 does "
         "not count.");
   c.def("backward", &backward_pass, py::arg("tokens"), py::arg("targets"),
-        "The loss, with its gradient left in `gradients`.");
+        "The loss, with its gradient left in `gradients`, or in those of the adapter in use.");
   c.def_property_readonly(
       "parameters", [](const SharedModel& s) { return tensors(s, s->gpt.params()); },
       "{name: float32 array} over the weights themselves: writing to one changes the model. "

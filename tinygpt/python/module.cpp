@@ -44,4 +44,6 @@ PYBIND11_MODULE(_core, m) {
   tinygpt::python::bind_generation(m);
   tinygpt::python::bind_training(m);
   tinygpt::python::bind_quantizers(m);
+  tinygpt::python::bind_adapters(m);
+  tinygpt::python::bind_cache(m);
 }

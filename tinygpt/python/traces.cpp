@@ -42,14 +42,19 @@ SharedTrace run(ModelState& state, const TokenBatch& x, const std::vector<int>& 
   gpt.layout = state.gpt.layout;
   gpt.ops = state.gpt.ops;
   gpt.memory = state.gpt.memory;
-  gpt.purpose = Purpose::training;
-  exchange_room(gpt, new_room(state.gpt, Purpose::training, x.B, x.T));
+  gpt.purpose = learning_purpose(state);
+  if (state.adapter != nullptr) {
+    grow_adapter(*state.adapter, state.gpt, std::int64_t{x.B} * x.T);
+    gpt.adapter = &state.adapter->adapter;
+  }
+  exchange_room(gpt, new_room(state.gpt, gpt.purpose, x.B, x.T));
   trace->acts = plan_activations<float>(gpt.config, gpt.purpose, x.B, x.T, trace->gpt.arena.data());
   trace->tokens = x.ids;
   trace->is_batch = x.is_batch;
   const Lent weights(state.gpt.parameters, gpt.parameters);
   const float loss = forward(gpt, x.ids, targets, x.B, x.T);
   if (!targets.empty()) trace->loss = loss;
+  gpt.adapter = nullptr;  // it may be gone before the trace is
   return trace;
 }
 

@@ -21,6 +21,7 @@ namespace {
 struct Training {
   SharedModel state;
   std::shared_ptr<CorpusFiles> corpus;
+  SharedAdapter adapter;  // what is trained, or nullptr: the model
   Trainer trainer;
 };
 
@@ -95,20 +96,30 @@ std::shared_ptr<Training> make(const SharedModel& state, std::shared_ptr<CorpusF
   check_length(corpus->validation, settings.time);
   return without_gil([&] {
     const Turn turn(*state);
-    make_room(*state, Purpose::training, settings.batch, settings.time);
+    make_room(*state, learning_purpose(*state), settings.batch, settings.time);
     auto training = std::make_shared<Training>();
     training->trainer = make_trainer(state->gpt, settings);
     training->state = state;
+    training->adapter = state->adapter;
     training->corpus = std::move(corpus);
     return training;
   });
+}
+
+// The model's adapter must be the one that there was when the trainer was made: AdamW's moments are
+// its own.
+void prepare(Training& t) {
+  check(t.state->adapter == t.adapter,
+        "this trainer was made with another adapter (or none) in use: make a new Trainer");
+  const TrainSettings& s = t.trainer.settings;
+  make_room(*t.state, learning_purpose(*t.state), s.batch, s.time);
 }
 
 // For code without the GIL.
 Step take(Training& t, std::optional<float> lr) {
   const Turn turn(*t.state);
   const TrainSettings kept = t.trainer.settings;
-  make_room(*t.state, Purpose::training, kept.batch, kept.time);
+  prepare(t);
   if (lr) {  // this one step's, whatever the schedule says
     t.trainer.settings.lr = t.trainer.settings.min_lr = *lr;
     t.trainer.settings.warmup = 0;
@@ -154,8 +165,7 @@ std::vector<Step> run(Training& t, std::optional<int> steps, const py::object& c
 double validation(Training& t, bool last) {
   return without_gil([&] {
     const Turn turn(*t.state);
-    const TrainSettings& s = t.trainer.settings;
-    make_room(*t.state, Purpose::training, s.batch, s.time);
+    prepare(t);
     return validate(t.trainer, t.corpus->validation,
                     eval_starts(t.trainer, t.corpus->validation, last));
   });
@@ -187,7 +197,8 @@ void bind_training(py::module_& m) {
       "Trains a model on a corpus with AdamW, a warm-up and a cosine.\n\n"
       "Trainer(model, corpus, batch=12, time=64, steps=2000, lr=1e-3, ...): settings by the "
       "names of `tinygpt train`'s options, with underscores. Where they are not given, time is the "
-      "model's context, min_lr a tenth of lr, and warmup 100 steps, but at most a tenth of all.");
+      "model's context, min_lr a tenth of lr, and warmup 100 steps, but at most a tenth of all. "
+      "Where the model has an adapter in use, that is trained, and the model stays as it is.");
   c.def(py::init(&make), py::arg("model").none(false), py::arg("corpus").none(false));
   c.def("step", &step, py::arg("lr") = py::none(),
         "Takes one step; with lr, at that rate in place of the schedule's.");

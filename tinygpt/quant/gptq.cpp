@@ -12,6 +12,7 @@
 namespace tinygpt {
 namespace {
 
+constexpr float kMost = 65504.0f;  // of half precision
 constexpr const char* kGrown =
     "gptq: weights have grown out of range while they made up for others' errors: damp the Hessian "
     "more";
@@ -59,6 +60,9 @@ Grid grid_from_here(const Work& work, const double* w, std::size_t first) {
   const auto size = static_cast<std::size_t>(group_size(work.format, static_cast<int>(work.cols)));
   const std::size_t n = std::min(size, work.cols - first);
   const std::vector<float> now(w + first, w + first + n);
+  // Grown out of range: gptq() raises the Error once it has left the parallel region.
+  const auto in_range = [](float x) { return std::fabs(x) <= kMost; };
+  if (!std::all_of(now.begin(), now.end(), in_range)) return {};
   return find_grid(now.data(), work.importance.data() + first, static_cast<int>(n), work.format,
                    work.settings.rule);
 }
@@ -119,10 +123,7 @@ GroupedMatrix gptq(const float* w, const double* hessian, int rows, int cols,
     cpu::parallel_tasks(
         rows, static_cast<std::int64_t>((last - first) * (C - first)),
         [&](std::int64_t o) { round_places(work, out, static_cast<int>(o), first, last); });
-    // Checked here: an Error must not leave a parallel region, and find_grid raises one on these.
-    for (const double value : work.w) {
-      check(std::fabs(value) <= 65504.0, kGrown);
-    }
+    for (const double value : work.w) check(std::fabs(value) <= kMost, kGrown);
   }
   return out;
 }

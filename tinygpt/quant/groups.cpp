@@ -98,7 +98,8 @@ Grid GroupedMatrix::grid(int row, int group_index) const {
 int code_of(double w, const Grid& grid, int bits) {
   if (grid.scale == 0) return grid.zero;
   const double code = std::floor(w / grid.scale + grid.zero + 0.5);
-  return static_cast<int>(std::clamp(code, 0.0, static_cast<double>((1 << bits) - 1)));
+  const int most = (1 << bits) - 1;
+  return code >= most ? most : code > 0 ? static_cast<int>(code) : 0;  // NaN: 0
 }
 
 Grid find_grid(const float* w, const float* importance, int n, const GroupFormat& f,

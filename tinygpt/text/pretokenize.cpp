@@ -70,4 +70,14 @@ std::size_t next_word(std::string_view text, std::size_t begin) {
   return end_of_run(text, start + static_cast<std::size_t>(first.bytes), first.cls);
 }
 
+std::size_t next_digit_or_rest(std::string_view text, std::size_t begin) {
+  for (std::size_t at = begin; at < text.size();) {
+    const ClassedStep step = step_at(text, at);
+    const std::size_t next = at + static_cast<std::size_t>(step.bytes);
+    if (step.cls == CharClass::number) return at == begin ? next : at;
+    at = next;
+  }
+  return text.size();
+}
+
 }  // namespace tinygpt

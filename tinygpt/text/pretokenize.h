@@ -17,6 +17,11 @@ namespace tinygpt {
 // Bytes that are not UTF-8 count as other characters, so that any bytes at all can be split.
 std::size_t next_word(std::string_view text, std::size_t begin);
 
+// The end of the stretch that begins at byte `begin`: one number character (\p{N}), or everything
+// up to the next one. A text that is cut so first is then cut into words stretch by stretch, each
+// as if it were the whole text: what SmolLM's tokenizer does, so that every digit is a word.
+std::size_t next_digit_or_rest(std::string_view text, std::size_t begin);
+
 // word(piece) for each word in turn; the pieces joined are the text.
 template <class F>
 void for_each_word(std::string_view text, F&& word) {

@@ -14,7 +14,7 @@ std::string_view tinytales_grammar_text() { return kTinytalesGrammar; }
 
 std::vector<TinytalesStyle> tinytales_styles() {
   return {{"tinytales", kTinytalesGrammar, "datasets/tinytales.grammar"},
-          {"tinytales-pirate", kTinytalesPirateGrammar, "datasets/tinytales-pirate.grammar"}};
+          {"tinytales-letters", kTinytalesLettersGrammar, "datasets/tinytales-letters.grammar"}};
 }
 
 TinytalesStyle tinytales_style(std::string_view name) {

@@ -18,7 +18,7 @@ std::string_view tinytales_grammar_text();
 
 // The same kind of story in another voice: something for a model of tinytales to be adapted to.
 struct TinytalesStyle {
-  std::string corpus;        // "tinytales", "tinytales-pirate"
+  std::string corpus;        // "tinytales", "tinytales-letters"
   std::string_view grammar;  // that was compiled in
   std::string file;          // where it came from, for messages
 };
@@ -26,7 +26,7 @@ struct TinytalesStyle {
 // All of them; the first is tinytales itself.
 std::vector<TinytalesStyle> tinytales_styles();
 
-// By name, as in --style pirate; "" is tinytales itself. Throws Error, listing the names.
+// By name, as in --style letters; "" is tinytales itself. Throws Error, listing the names.
 TinytalesStyle tinytales_style(std::string_view name);
 
 // Stories number first .. first + count - 1 of a seed. Each has a random sequence of its own, so

@@ -39,6 +39,7 @@ struct Tokenizer {
   std::vector<Merge> merges;            // bpe, in the order in which they were learned
   std::vector<SpecialToken> special_tokens;
   bool pre_split = true;          // bpe: merge only inside GPT-2's words
+  bool split_digits = false;      // bpe: with pre_split, each digit is a word, as in SmolLM
   bool add_prefix_space = false;  // bpe: begin every piece of text with a space, as some models do
 
   // Derived from the above by index_tokenizer.

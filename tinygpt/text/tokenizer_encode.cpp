@@ -192,8 +192,16 @@ void encode_bpe(BpeEncoder& e, std::string_view piece, std::size_t offset) {
     piece = prefixed;
     e.origin = prefixed.data() + 1 - offset;
   }
-  if (e.tokenizer.pre_split) for_each_word(piece, [&](std::string_view w) { encode_word(e, w); });
-  else encode_word(e, piece);
+  const auto encode_words = [&](std::string_view stretch) {
+    for_each_word(stretch, [&](std::string_view word) { encode_word(e, word); });
+  };
+  if (!e.tokenizer.pre_split) return encode_word(e, piece);
+  if (!e.tokenizer.split_digits) return encode_words(piece);
+  for (std::size_t begin = 0; begin < piece.size();) {
+    const std::size_t end = next_digit_or_rest(piece, begin);
+    encode_words(piece.substr(begin, end - begin));
+    begin = end;
+  }
 }
 
 void encode_bytes(const Tokenizer& t, std::string_view piece, std::vector<int>& ids) {

@@ -182,7 +182,8 @@ void write_checkpoint(const Trainer& trainer, const TrainOrigin& origin, const f
   save_moments(trainer, trainer.m, product, folder / "optimizer-m.safetensors");
   save_moments(trainer, trainer.v, product, folder / "optimizer-v.safetensors");
   write_file_atomically(folder / "tokenizer.json", tokenizer_json);
-  write_tokenizer_config(trainer.model->config, tokenizer_json, folder);
+  write_file_atomically(folder / "tokenizer_config.json",
+                        tokenizer_config_json(trainer.model->config, tokenizer_json));
   json state = {{"step", trainer.step},
                 {"data_counter", trainer.data_random.counter},
                 {"elapsed_s", trainer.elapsed},

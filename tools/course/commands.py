@@ -147,8 +147,8 @@ def run_notebook(root, arguments, times):
 
 
 RUNNERS = {"list": run_list, "check": run_check, "watch": run_watch, "hint": run_hint, "solution": run_solution,
-           "diff": run_diff, "reset": run_reset, "train": run_train, "parity": run_parity, "demo": run_demo, "notebook": run_notebook,
-           "test": run_test, "doctor": run_doctor}
+           "diff": run_diff, "reset": run_reset, "train": run_train, "parity": run_parity, "demo": run_demo,
+           "notebook": run_notebook, "test": run_test, "doctor": run_doctor}
 
 
 def dispatch(root, arguments):

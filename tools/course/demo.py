@@ -1,5 +1,5 @@
-"""`./course demo`: builds `tinygpt`, makes the stories, trains on them, draws two pictures, and says what to try
-next."""
+"""`./course demo`: builds `tinygpt`, makes the stories, trains on them, draws two pictures, teaches the model a second
+style by LoRA, makes it smaller, and says what to try next."""
 import os
 
 from course import build, lessons, setup
@@ -7,6 +7,10 @@ from course.terminal import Failure, heading, paint, run_visible, say
 
 DATA = os.path.join("data", "tinytales")
 MODEL = os.path.join("models", "demo")
+LETTERS = os.path.join("data", "tinytales-letters")
+ADAPTER = os.path.join("models", "demo-letters-lora")
+MERGED = os.path.join("models", "demo-letters")
+QUANTIZED = tuple((method, "%s-%s.gguf" % (MERGED, method)) for method in ("q8_0", "q4_0"))
 PICTURES = "lesson-08"  # the program that draws a model's heads and its loss curve
 
 
@@ -25,6 +29,7 @@ def say_next(plan):
     for words, what in (
             ("generate --model %s --seed 7" % MODEL, "another story"),
             ("generate --model %s --temperature 0.5" % MODEL, "a more cautious one; above 1 it gets wild"),
+            ("generate --model %s --adapter %s" % (MODEL, ADAPTER), "a letter: the base and its adapter, not merged"),
             ("info %s" % MODEL, "where its parameters and its memory go"),
             ("data shakespeare", "another corpus; then: train --preset shakespeare"),
             ("bench", "how close the kernels come to this machine's limit"),
@@ -47,10 +52,7 @@ def train(plan, restart, times):
     note = os.path.join(plan.root, setup.STATE, "demo.json")
     words = train_words(plan.root, restart)
     setup.write_json(note, {"finished": False})
-    code = run_step(plan, words, times, "train")
-    if code == 0:
-        setup.write_json(note, {"finished": True})
-    return code
+    return run_step(plan, words, times, "train")
 
 
 def build_programs(plan, times):
@@ -81,6 +83,37 @@ def draw_pictures(plan, times):
     return not interrupted
 
 
+def adapt(plan, times):
+    """A LoRA adapter teaches the model a second style, and becomes part of it. Returns the exit code."""
+    tokenizer = os.path.join(MODEL, "tokenizer.json")
+    heading("4. A second style: a small LoRA adapter learns to tell the stories as letters home")
+    for words, stage in (
+            (["data", "tinytales", "--style", "letters", "--tokenizer", tokenizer, "--out", LETTERS], "data"),
+            (["finetune", "--model", MODEL, "--data", LETTERS, "--out", ADAPTER, "--rank", "8", "--steps", "200",
+              "--max-minutes", "1", "--overwrite"], "adapt"),
+            (["merge", "--model", MODEL, "--adapter", ADAPTER, "--out", MERGED, "--overwrite"], "adapt")):
+        code = run_step(plan, words, times, stage)
+        if code != 0:
+            return code
+    return 0
+
+
+def compress(plan, times):
+    """Eight and four bits a weight, and what each costs and gains. Returns the exit code."""
+    heading("5. The same model in eight bits a weight, and in four: what is lost, what is gained")
+    for method, path in QUANTIZED:
+        code = run_step(plan, ["quantize", "--method", method, "--model", MERGED, "--out", path, "--overwrite"],
+                        times, "quantize")
+        if code != 0:
+            return code
+    models = [word for path in [MERGED] + [path for _, path in QUANTIZED] for word in ("--model", path)]
+    code = run_step(plan, ["eval", "--speed", "--tokens", "50000", "--data", LETTERS] + models, times, "measure")
+    if code != 0:
+        return code
+    say("\nA letter by the model of four bits:\n")
+    return run_step(plan, ["generate", "--model", QUANTIZED[-1][1], "--seed", "3"], times, "measure")
+
+
 def demo(root, fetch, restart, times):
     plan = build.make_plan(root, "default", fetch)
     heading("tinygpt: a GPT from nothing, on this machine")
@@ -90,6 +123,10 @@ def demo(root, fetch, restart, times):
     if code == 0:
         heading("2. The training: watch the loss approach the floor")
         code = train(plan, restart, times)
+    if code == 0 and can_draw and not draw_pictures(plan, times):
+        code = 130
+    if code == 0:
+        code = adapt(plan, times) or compress(plan, times)
     if code == 130:
         say("\nStopped. ./course demo goes on from here; ./course demo --restart begins again.")
         times.show()
@@ -97,10 +134,10 @@ def demo(root, fetch, restart, times):
     if code != 0:
         raise Failure("tinygpt ended with exit code %d; its message is above. ./course demo --restart begins again."
                       % code, code=1)
-    finished = not can_draw or draw_pictures(plan, times)
+    setup.write_json(os.path.join(root, setup.STATE, "demo.json"), {"finished": True})
     say_next(plan)
     times.show()
-    return 0 if finished else 130
+    return 0
 
 
 def lesson_demo(root, name, words, times):

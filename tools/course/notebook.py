@@ -3,7 +3,7 @@ import hashlib
 import os
 import sys
 
-from course import build, lessons, packages, setup
+from course import build, packages, setup
 from course.terminal import Failure, must_run, paint, run_visible, say
 
 FOLDER = "notebooks"
@@ -39,7 +39,8 @@ def install(root, venv, lines):
     if setup.read_json(stamp).get("installed") == mark and os.path.exists(python_of(venv)):
         return
     if sys.version_info < MINIMUM_PYTHON:
-        raise Failure("Notebooks need Python %d.%d or later; this is %s." % (MINIMUM_PYTHON + (sys.version.split()[0],)))
+        raise Failure("Notebooks need Python %d.%d or later; this is %s."
+                      % (MINIMUM_PYTHON + (sys.version.split()[0],)))
     log = os.path.join(root, setup.STATE, "logs", "notebooks.log")
     name = os.path.relpath(venv, root)
     try:
@@ -47,18 +48,19 @@ def install(root, venv, lines):
         must_run("Installing into %s" % name,
                  [python_of(venv), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"] + lines, log, root)
     except Failure as failure:
-        raise Failure("%s\nOn Debian and Ubuntu a virtual environment needs: sudo apt-get install python3-venv" % failure)
+        raise Failure("%s\nOn Debian and Ubuntu a virtual environment needs: sudo apt-get install python3-venv"
+                      % failure)
     setup.write_json(stamp, {"installed": mark})
 
 
-def find(root, number):
-    """A notebook's path from its lesson's number or name."""
-    lesson = lessons.find_lesson(lessons.load(root), number)
-    path = os.path.join(root, FOLDER, "%s.ipynb" % (lesson.name if lesson else number))
-    if os.path.exists(path):
-        return path
-    there = sorted(name[:2] for name in os.listdir(os.path.join(root, FOLDER)) if name.endswith(".ipynb"))
-    raise Failure("There is no notebook of '%s'. There are: %s" % (number, ", ".join(there)))
+def find(root, wanted):
+    """A notebook's path from its number or its lesson's name: 8, 08, multi-head, 08-multi-head."""
+    there = sorted(name[:-6] for name in os.listdir(os.path.join(root, FOLDER)) if name.endswith(".ipynb"))
+    number = wanted.zfill(2) if wanted.isdigit() else wanted
+    for name in there:
+        if number in (name[:2], name[3:], name):
+            return os.path.join(root, FOLDER, name + ".ipynb")
+    raise Failure("There is no notebook of '%s'. There are: %s" % (wanted, ", ".join(there)))
 
 
 def build_module(plan, times):
@@ -85,5 +87,7 @@ def notebook(root, number, fetch, times):
     install(root, venv, wanted(root))
     say(paint("Opening %s; Ctrl-C here ends it." % os.path.relpath(path, root), "dim"))
     command = [python_of(venv), "-m", "jupyterlab", path]
+    if os.geteuid() == 0:
+        command.append("--allow-root")  # in a container there is often nobody else
     code, interrupted = run_visible(command, root, environment(plan))
     return 0 if interrupted else code

@@ -3,6 +3,7 @@ import os
 import re
 import shutil
 import subprocess
+import sysconfig
 from collections import namedtuple
 
 MANAGERS = ("apt", "dnf", "pacman", "brew")
@@ -41,7 +42,13 @@ REQUIREMENTS = (
                 "libutf8proc-dev", "utf8proc-devel", "libutf8proc", "utf8proc"),
     Requirement("boost-context", "runs CUDA threads on the CPU", False, "boost/context/fiber.hpp",
                 "libboost-context-dev", "boost-devel", "boost", "boost"),
+    Requirement("python-headers", "lets Python and the notebooks use the library", False, "Python.h",
+                "python3-dev", "python3-devel", "python", "python"),
+    Requirement("pybind11", "the same", False, "pybind11/pybind11.h",
+                "pybind11-dev", "pybind11-devel", "pybind11", "pybind11"),
 )
+# What no build can fetch for itself.
+NEVER_FETCHED = ("openmp", "python-headers", "pybind11")
 
 Compiler = namedtuple("Compiler", "path family version")  # family: gcc, clang or apple-clang
 # What stands on this machine: a compiler that will do or None, the newest that is too old or None, CMake's path and
@@ -106,7 +113,7 @@ def include_folders():
     if shutil.which("brew"):
         roots += ["/opt/homebrew", "/opt/homebrew/opt/libomp", "/usr/local/opt/libomp"]
     roots += [os.environ.get("CONDA_PREFIX", ""), "/usr", "/usr/local"]
-    folders = [os.path.join(root, "include") for root in roots if root]
+    folders = [os.path.join(root, "include") for root in roots if root] + [sysconfig.get_paths()["include"]]
     folders += [os.path.join(folder, "eigen3") for folder in folders]
     return [folder for folder in folders if os.path.isdir(folder)]
 
@@ -149,7 +156,7 @@ def survey():
     if compiler:
         missing += missing_headers(compiler)
     else:
-        missing += [need.key for need in REQUIREMENTS if need.header and need.key != "openmp"]
+        missing += [need.key for need in REQUIREMENTS if need.header and need.key not in NEVER_FETCHED]
     return Survey(compiler, old_compiler, cmake, cmake_version, missing)
 
 
@@ -160,7 +167,7 @@ def needed(keys):
 
 def fetchable(keys):
     """Those of the keys whose sources the build can download and compile by itself."""
-    return [need.key for need in REQUIREMENTS if need.header and need.key != "openmp" and need.key in keys]
+    return [need.key for need in REQUIREMENTS if need.header and need.key not in NEVER_FETCHED and need.key in keys]
 
 
 def package_names(keys, manager):

@@ -139,7 +139,25 @@ void use(Layer& layer) {
   layer.hessian.assign(layer.H.data(), layer.H.data() + layer.H.size());
 }
 
+// Weights that are small where inputs are large: by exactly as much, or nearly.
+Layer opposed_layer(float spread) {
+  Layer layer = random_layer(6, 32, 60, 21);
+  for (int i = 0; i < 32; ++i) layer.X.col(i) *= std::pow(10.0, (i * 11 % 16) / 8.0 - 1);
+  use(layer);
+  const std::vector<float> a = magnitudes(layer.X);
+  for (std::size_t k = 0; k < layer.weight.size(); ++k) {
+    const float sign = layer.weight[k] < 0 ? -1.0f : 1.0f;
+    layer.weight[k] = sign * (1 + spread * std::abs(layer.weight[k])) / a[k % 32];
+  }
+  return layer;
+}
+
 void examine(Exam& exam) {
+  for (const float spread : {0.2f, 0.0f}) {
+    const Layer opposed = opposed_layer(spread);
+    examine_layer(exam, "weights that are small where inputs are large", opposed,
+                  magnitudes(opposed.X));
+  }
   examine_layer(exam, "inputs of unequal size", random_layer(6, 32, 60, 1),
                 magnitudes(random_layer(6, 32, 60, 1).X));
   Layer outliers = random_layer(8, 64, 120, 5);

@@ -118,13 +118,21 @@ std::vector<Slip> slips() {
        "quantize_q4_0, this makes up for errors: they must be those of the d that is kept."}};
 }
 
-std::vector<Mistake> mistakes_of(const Layer& layer, double damping, Values Answers::*what) {
-  std::vector<Mistake> mistakes;
+bool agree(const Values& a, const Values& b, double allowed) {
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    if (!(std::abs(a[i] - b[i]) <= allowed * (std::abs(b[i]) + 1e-6))) return false;
+  }
+  return true;
+}
+
+// The mistake that explains scales and codes, both.
+const char* explain(const Layer& layer, double damping, const Answers& actual) {
   for (const Slip& slip : slips()) {
     if (!slip.way.damped && layer.X.rows() < layer.cols) continue;  // singular
-    mistakes.push_back(gives(answers(layer, damping, slip.way).*what, slip.nudge));
+    const Answers wrong = answers(layer, damping, slip.way);
+    if (agree(actual.d, wrong.d, 0x1p-10) && agree(actual.q, wrong.q, 0)) return slip.nudge;
   }
-  return mistakes;
+  return "";
 }
 
 void examine_layer(Exam& exam, const std::string& what, const Layer& layer, double damping) {
@@ -140,14 +148,26 @@ void examine_layer(Exam& exam, const std::string& what, const Layer& layer, doub
   const std::vector<BlockQ4_0> blocks = out.read(exam);
   const Answers expected = answers(layer, damping, {});
   const Shape scales = {{"row", layer.rows}, {"block", layer.cols / kBlock}};
-  exam.expect("d", scales_of(blocks), expected.d, scales, half_precision(),
-              mistakes_of(layer, damping, &Answers::d));
-  exam.expect("q", codes_of(blocks), expected.q, {{"row", layer.rows}, {"i", layer.cols}}, exact(),
-              mistakes_of(layer, damping, &Answers::q));
+  const Answers actual = {scales_of(blocks), codes_of(blocks)};
+  const bool right = agree(actual.d, expected.d, 0x1p-10) && agree(actual.q, expected.q, 0);
+  const std::string nudge = right ? "" : explain(layer, damping, actual);
+  std::vector<Mistake> mistakes;
+  if (!nudge.empty()) mistakes.push_back(when([](const Answer&) { return true; }, nudge));
+  exam.expect("d", actual.d, expected.d, scales, half_precision(), mistakes);
+  exam.expect("q", actual.q, expected.q, {{"row", layer.rows}, {"i", layer.cols}}, exact(),
+              mistakes);
+}
+
+Layer scaled_inputs(Layer layer, double by) {
+  layer.X *= by;
+  layer.H *= by * by;
+  layer.hessian.assign(layer.H.data(), layer.H.data() + layer.H.size());
+  return layer;
 }
 
 void examine(Exam& exam) {
-  examine_layer(exam, "one block", random_layer(1, 32, 80, 1), 0.01);
+  examine_layer(exam, "two blocks, small inputs", scaled_inputs(random_layer(1, 64, 150, 1), 0.01),
+                0.01);
   examine_layer(exam, "three rows", random_layer(3, 96, 400, 5), 0.01);
   examine_layer(exam, "strong damping", random_layer(2, 64, 200, 9), 0.3);
   Layer large = random_layer(2, 64, 300, 13);

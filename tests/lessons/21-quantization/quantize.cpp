@@ -1,7 +1,7 @@
 // Grades exercises/21-quantization/quantize.cpp.
 #include "solutions/21-quantization/quantize.h"
 
-#include "tests/lessons/21-quantization/blocks_exam.h"
+#include "tests/lessons/21-quantization/values_exam.h"
 
 namespace tinygpt::lessons {
 

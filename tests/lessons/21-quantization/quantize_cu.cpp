@@ -1,6 +1,6 @@
 // Grades exercises/21-quantization/quantize.cu.
 #include "solutions/21-quantization/quantize.cuh"
-#include "tests/lessons/21-quantization/blocks_exam.h"
+#include "tests/lessons/21-quantization/values_exam.h"
 
 namespace tinygpt::lessons {
 namespace {

@@ -7,17 +7,18 @@
     trace["h.0.attention"]  # [heads, T, T]
 
 Text becomes integers in `Tokenizer`, training text lies in a `Corpus`, `Config` is the shape of a `Model`, `Trainer`
-trains it, `Trace` is every tensor of one forward pass, and `quantize` shows what eight or four bits keep of it. Arrays
-are NumPy's. Whatever is wrong with a file or a value raises `tinygpt.Error`, a wrong type raises `TypeError`.
+trains it (or an `Adapter` beside it), `Trace` is every tensor of one forward pass, and `quantize` shows what eight or
+four bits keep of it. Arrays are NumPy's. Whatever is wrong with a file or a value raises `tinygpt.Error`, a wrong type
+raises `TypeError`.
 """
 from dataclasses import dataclass as _dataclass
 from typing import Any as _Any, Optional as _Optional
 
-from tinygpt._core import (Config, Corpus, Error, Model, Quantized, Step, Tokenizer, Trace, Trainer, config_names,
-                           floor, quantize, sampling_distribution, set_threads, stories)
+from tinygpt._core import (Adapter, Config, Corpus, Error, Model, Quantized, Step, Tokenizer, Trace, Trainer,
+                           config_names, floor, quantize, sampling_distribution, set_threads, stories)
 
-__all__ = ["Config", "Corpus", "Error", "Generation", "Model", "Quantized", "Step", "Tokenizer", "Trace", "Trainer",
-           "config_names", "floor", "quantize", "sampling_distribution", "set_threads", "stories"]
+__all__ = ["Adapter", "Config", "Corpus", "Error", "Generation", "Model", "Quantized", "Step", "Tokenizer", "Trace",
+           "Trainer", "config_names", "floor", "quantize", "sampling_distribution", "set_threads", "stories"]
 
 
 @_dataclass(frozen=True)

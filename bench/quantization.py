@@ -1,0 +1,282 @@
+#!/usr/bin/env python3
+"""A trained model under every quantization method: bytes, perplexity on held-out text, divergence from the float model.
+
+    bench/quantization.py --program build/default/bin/tinygpt --model models/nano --data data/tinytales --context 128
+
+Writes bench/results/quantization.md, and bench/results/quantization.tsv, which lesson 21 draws. The calibration text is
+the corpus's training split, the held-out one its validation split. Results that are there for the same model are kept
+in --work, so that a run that was stopped goes on.
+"""
+import argparse
+import array
+import hashlib
+import json
+import math
+import os
+import platform
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+
+ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+EIGHT, NEAREST, GPTQ, AWQ = "8 bits (Q8_0)", "round to nearest", "GPTQ", "AWQ"
+# (name, weights that share a scale, options); a group of 0 is a whole row.
+METHODS = [(EIGHT, 32, ["--method", "q8_0"])] + [
+    (name, group, ["--method", method]) for group in (32, 128, 0)
+    for name, method in ((NEAREST, "q4_0"), (AWQ, "awq"), (GPTQ, "gptq"))]
+OUTLIERS = (4, 20)  # so many channels behind each norm, so many times as large
+
+
+def run(arguments, *words):
+    """What the program prints as JSON."""
+    done = subprocess.run([arguments.program] + [str(word) for word in words] + ["--json", "--threads",
+                                                                                str(arguments.threads)],
+                          capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        sys.exit(done.stderr.strip())
+    return json.loads(done.stdout)
+
+
+def with_outliers(model, folder):
+    """A copy of a GPT-2 model that computes the same: channels of its norms made larger, the columns that read them
+    smaller by as much. Large models have such channels by themselves."""
+    os.makedirs(folder, exist_ok=True)
+    for name in ("config.json", "tokenizer.json"):
+        shutil.copy(os.path.join(model, name), folder)
+    with open(os.path.join(model, "model.safetensors"), "rb") as file:
+        size = struct.unpack("<Q", file.read(8))[0]
+        head, data = file.read(size), bytearray(file.read())
+    tensors = json.loads(head)
+    count, by = OUTLIERS
+
+    def scale(name, factor):
+        """Of a vector the channels, of a matrix [in, out] their rows."""
+        shape, (begin, end) = tensors[name]["shape"], tensors[name]["data_offsets"]
+        values = array.array("f", data[begin:end])
+        width = 1 if len(shape) == 1 else shape[1]
+        for channel in range(5, shape[0], shape[0] // count):
+            for k in range(channel * width, (channel + 1) * width):
+                values[k] *= factor
+        data[begin:end] = values.tobytes()
+    for name in tensors:
+        if name.endswith(("ln_1.weight", "ln_1.bias", "ln_2.weight", "ln_2.bias")):
+            scale(name, by)
+        elif name.endswith(("attn.c_attn.weight", "mlp.c_fc.weight")):
+            scale(name, 1 / by)
+    with open(os.path.join(folder, "model.safetensors"), "wb") as file:
+        file.write(struct.pack("<Q", size) + head + data)
+
+
+def evaluate(arguments, model):
+    return run(arguments, "eval", "--model", model, "--reference", arguments.model, "--data", arguments.data,
+               "--context", arguments.context, "--tokens", arguments.tokens)
+
+
+def whole_perplexity(arguments, model, options):
+    """On all of the held-out text, after quantizing where options are given."""
+    out = os.path.join(arguments.work, "quantized-%d" % os.getpid())
+    if options is not None:
+        run(arguments, "quantize", "--model", model, "--out", out, "--overwrite", "--context", arguments.context,
+            "--sequences", arguments.sequences, "--calibration", arguments.data, *options)
+    result = run(arguments, "eval", "--model", model if options is None else out, "--data", arguments.data, "--context",
+                 arguments.context, "--tokens", 10 ** 9)
+    shutil.rmtree(out, ignore_errors=True)
+    return result
+
+
+def measure_whole(arguments, models):
+    """Rows of (words, result): groups of 32 alone."""
+    rows = [("float", remembered(arguments, "whole float", lambda: whole_perplexity(arguments, arguments.model, None)))]
+    for what, model in models:
+        for name, group, options in METHODS:
+            if group == 32 and name != EIGHT:
+                result = remembered(arguments, ["whole", what, options],
+                                    lambda: whole_perplexity(arguments, model, options))
+                rows.append((name + (", large channels" if what else ""), result))
+                print("whole %s %s %.6f" % (what, name, result["perplexity"]), flush=True)
+    return rows
+
+
+def whole_table(rows, tables):
+    """Perplexity on the whole text, with the divergences that the shorter one gave."""
+    plain = rows[0][1]
+    yield "| method, 32 weights a scale | perplexity | change | regained |"
+    yield "|---|--:|--:|--:|"
+    yield "| float | %.5f | | |" % plain["perplexity"]
+    nearest = None
+    for words, r in rows[1:]:
+        name, _, more = words.partition(",")
+        nearest = r if name == NEAREST else nearest
+        of = next(x for n, g, x in tables[1 if more else 0] if n == name and g == 32)
+        luck = 100 * math.sqrt(2 * of["divergence"] / r["tokens"])
+        share = "" if name == NEAREST else "%.0f %%" % (100 * regained(plain, nearest, r, "perplexity"))
+        yield "| %s | %.5f | %+.4f ± %.4f %% | %s |" % (
+            words, r["perplexity"], 100 * (r["perplexity"] / plain["perplexity"] - 1), luck, share)
+
+
+def measure(arguments, model, group, options):
+    out = os.path.join(arguments.work, "quantized-%d" % os.getpid())
+    report = run(arguments, "quantize", "--model", model, "--out", out, "--overwrite", "--context",
+                 arguments.context, "--sequences", arguments.sequences, "--calibration", arguments.data, "--group",
+                 group, *options)
+    result = evaluate(arguments, out)
+    linears = [m for m in report["matrices"] if m["name"] not in ("wte", "head")]
+    result["bytes"] = report["bytes"]
+    result["bits"] = 8 * sum(m["bytes"] for m in linears) / sum(m["values"] for m in linears)
+    result["output_error"] = sum(m["output_error"] for m in linears) / len(linears)
+    result["float_bytes"] = report["float_bytes"]
+    shutil.rmtree(out)
+    return result
+
+
+def key_of(arguments, what):
+    with open(os.path.join(arguments.model, "model.safetensors"), "rb") as file:
+        model = hashlib.sha256(file.read()).hexdigest()
+    return json.dumps([model, arguments.data, arguments.context, arguments.tokens, arguments.sequences, what])
+
+
+def remembered(arguments, what, compute):
+    """A result, from its file in --work where it has been computed before."""
+    key = key_of(arguments, what)
+    path = os.path.join(arguments.work, hashlib.sha256(key.encode()).hexdigest()[:16] + ".json")
+    if not os.path.exists(path):
+        result = compute()
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump(result, file)
+    with open(path, encoding="utf-8") as file:
+        return json.load(file)
+
+
+def processor():
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            return next(line.split(":")[1].strip() for line in file if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def group_text(group):
+    return "row" if group == 0 else str(group)
+
+
+def regained(plain, nearest, result, field):
+    """The share of what rounding to nearest loses that another method wins back."""
+    lost = nearest[field] - plain[field]
+    return (nearest[field] - result[field]) / lost if lost else math.nan
+
+
+def table(plain, rows):
+    yield ("| method | scale for | bits a weight | MB | output error | perplexity | change | regained | divergence "
+           "| regained |")
+    yield "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|"
+    yield "| float | | 32.00 | %.2f | | %.5f | | | | |" % (rows[0][2]["float_bytes"] / 1e6, plain["perplexity"])
+    nearest = {group: result for name, group, result in rows if name == NEAREST}
+    for name, group, r in rows:
+        change = 100 * (r["perplexity"] / plain["perplexity"] - 1)
+        luck = 100 * math.sqrt(2 * r["divergence"] / r["tokens"])
+        shares = ["", ""]
+        if group in nearest and name not in (NEAREST, EIGHT):
+            shares = ["%.0f %%" % (100 * regained(plain, nearest[group], r, field))
+                      for field in ("perplexity", "divergence")]
+        yield "| %s | %s | %.2f | %.2f | %.3f %% | %.5f | %+.3f ± %.3f %% | %s | %.6f | %s |" % (
+            name, group_text(group), r["bits"], r["bytes"] / 1e6, 100 * r["output_error"], r["perplexity"], change,
+            luck, shares[0], r["divergence"], shares[1])
+
+
+def write(arguments, plain, rows, outliers, about, whole):
+    folder = os.path.join(ROOT, "bench", "results")
+    with open(os.path.join(folder, "quantization.tsv"), "w", encoding="utf-8") as file:
+        file.write("model\tmethod\tgroup\tbits\tbytes\toutput_error\tperplexity\tdivergence\n")
+        file.write("plain\tfloat\t\t32\t%d\t0\t%.6f\t0\n" % (rows[0][2]["float_bytes"], plain["perplexity"]))
+        for model, some in (("plain", rows), ("outliers", outliers)):
+            for name, group, r in some:
+                file.write("%s\t%s\t%s\t%.4f\t%d\t%.6f\t%.6f\t%.7f\n" % (
+                    model, name, group_text(group), r["bits"], r["bytes"], r["output_error"], r["perplexity"],
+                    r["divergence"]))
+    words = about + ["", "## As it was trained", ""] + list(table(plain, rows))
+    if outliers:
+        words += ["", "## With a few large channels", "",
+                  "The same model, written so that %d channels behind each norm are %d times as large, and the columns"
+                  % OUTLIERS,
+                  "that read them as much smaller: it computes the same, up to rounding. Large language models have",
+                  "such channels by themselves (Dettmers et al., LLM.int8()); a model of this size has none.", ""]
+        words += list(table(plain, outliers))
+    if whole:
+        words += ["", "## Perplexity on the whole held-out text, %d tokens" % whole[0][1]["tokens"], ""]
+        words += list(whole_table(whole, (rows, outliers)))
+    with open(os.path.join(folder, "quantization.md"), "w", encoding="utf-8") as file:
+        file.write("\n".join(words) + "\n")
+
+
+def about_text(arguments, info, plain):
+    parameters = "{:,}".format(info["parameters"]["total"])
+    with open(os.path.join(arguments.data, "corpus.json"), encoding="utf-8") as file:
+        corpus = json.load(file)["name"]
+    return [
+        "# Quantization, measured",
+        "",
+        "Written by `bench/quantization.py`. One model of %s parameters (%s, %d layers, width %d), trained on %s."
+        % (parameters, info["config"]["family"], info["config"]["layers"], info["config"]["width"], corpus),
+        "%s." % arguments.note if arguments.note else "",
+        "Held-out text: %d tokens in windows of %d; calibration: %d windows of the training text."
+        % (plain["tokens"], arguments.context, arguments.sequences),
+        "Processor: %s. The token embedding, which is the head as well, is in Q8_0 in every row but the first; norms,"
+        % processor(),
+        "biases and positions are floats.",
+        "",
+        "`output error` is the squared change of the linear layers' outputs over the calibration text, as a share of",
+        "the outputs' squares, averaged over layers. `divergence` is Kullback and Leibler's, in nats per token, of the",
+        "model's predictions from the float model's. `regained` is the share of what round to nearest loses at the",
+        "same group size.",
+        "",
+        "A perplexity changes by luck, too. Predictions that have moved a little, to and fro, are better on some",
+        "tokens and worse on others: over N tokens their mean loss is the divergence D more, give or take",
+        "sqrt(2 D / N), where the float model's own probabilities are right. That is what stands behind ±, and it is",
+        "as large as most of the changes. A divergence compares whole distributions, and has far less of it."]
+
+
+def parse():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--program", default=os.path.join(ROOT, "build", "default", "bin", "tinygpt"))
+    parser.add_argument("--model", required=True)
+    parser.add_argument("--data", required=True)
+    parser.add_argument("--context", type=int, required=True)
+    parser.add_argument("--tokens", type=int, default=20000)
+    parser.add_argument("--sequences", type=int, default=64)
+    parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--work", default="/tmp/tinygpt-quantization")
+    parser.add_argument("--only", default="", choices=("", "plain", "outliers"), help="measure, and write no tables")
+    parser.add_argument("--whole", action="store_true", help="perplexities on all of the held-out text, too")
+    parser.add_argument("--note", default="", help="how the model was trained")
+    return parser.parse_args()
+
+
+def main():
+    arguments = parse()
+    os.makedirs(arguments.work, exist_ok=True)
+    info = json.loads(subprocess.run([arguments.program, "info", arguments.model, "--json"], capture_output=True,
+                                     text=True, check=True).stdout)
+    plain = remembered(arguments, "float", lambda: evaluate(arguments, arguments.model))
+    with tempfile.TemporaryDirectory() as folder:
+        with_outliers(arguments.model, folder)
+        both = []
+        for what, model in (("", arguments.model), ("outliers", folder)):
+            rows = []
+            for name, group, options in METHODS:
+                if arguments.only not in ("", what or "plain") or (what and group == 0):
+                    continue
+                result = remembered(arguments, [what, group, options],
+                                    lambda: measure(arguments, model, group, options))
+                rows.append((name, group, result))
+                print("%-8s %-18s %-4s perplexity %.5f divergence %.6f" % (
+                    what, name, group_text(group), result["perplexity"], result["divergence"]), flush=True)
+            both.append(rows)
+        whole = measure_whole(arguments, [("", arguments.model), ("outliers", folder)]) if arguments.whole else []
+    if arguments.only == "":
+        write(arguments, plain, *both, about_text(arguments, info, plain), whole)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,340 @@
+// Grades exercises/19-lora/lora.cpp.
+#include "solutions/19-lora/lora.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "tests/lessons/19-lora/lora_exam.h"
+#include "tinygpt/core/random.h"
+
+namespace tinygpt::lessons {
+namespace {
+
+const std::vector<LoraSize> kSizes = {
+    {1, 4, 3, 2, 0, 0, 1.5f}, {1, 1, 1, 1, 0, 0, 0.5f},  {3, 5, 4, 2, 0, 0, 0.25f},
+    {2, 3, 4, 3, 5, 2, 2.0f}, {5, 7, 2, 4, 2, 2, 1.5f},  {4, 6, 6, 3, 0, 6, 3.0f},
+    {0, 3, 2, 2, 0, 0, 2.0f}, {7, 33, 5, 8, 0, 0, 2.0f}, {6, 17, 40, 5, 3, 0, 0.125f}};
+
+Tolerance within(const test::Exact& exact, double terms) {
+  return {.terms = terms, .magnitudes = exact.magnitude};
+}
+
+// ---- lora_init
+
+bool all_zero(const Values& values) {
+  return std::all_of(values.begin(), values.end(), [](double x) { return x == 0; });
+}
+
+void examine_init(Exam& exam) {
+  struct Case {
+    int C, OC, rank;
+    std::uint64_t seed, stream;
+  };
+  for (const auto& [C, OC, rank, seed, stream] :
+       std::vector<Case>{{4, 3, 2, 1, 1}, {1, 1, 1, 1, 1}, {64, 5, 8, 7, 3}, {9, 40, 4, 7, 4}}) {
+    Sandbox& s = exam.call(fmt::format("lora_init(C={}, OC={}, rank={}, seed={}, stream={})", C, OC,
+                                       rank, seed, stream));
+    float *a = s.output(std::int64_t{rank} * C), *b = s.output(std::int64_t{OC} * rank);
+    ref::lora_init(a, b, C, OC, rank, seed, stream);
+    Random random{seed, 0, stream};
+    Values u;
+    for (int i = 0; i < rank * C; ++i) u.push_back(random.uniform());
+    const auto spread = [&](double bound) {
+      Values out;
+      for (const double value : u) out.push_back(bound * (2 * value - 1));
+      return out;
+    };
+    Values one_sided;
+    for (const double value : u) one_sided.push_back(value / std::sqrt(double{1} * C));
+    exam.expect_true(
+        !(all_zero(s.values(a)) && all_zero(s.values(b))), "a and b are both zero",
+        "a's gradient has b as a factor, and b's gradient has x A^T: where both factors are zero, "
+        "both gradients are, and nothing is ever learned. a starts random.");
+    exam.expect(
+        "a", a, spread(1 / std::sqrt(double{1} * C)), {{"r", rank}, {"c", C}}, {.scale = 1},
+        {when([](const Answer& answer) { return all_zero(answer.actual); },
+              "a is zero and b is not. That would learn as well, but PEFT, and the paper, "
+              "have it the other way round: a random, b zero."),
+         gives(spread(1),
+               "The numbers are between -1 and 1. Divide by the root of C: x A^T sums C "
+               "products, and would be large."),
+         gives(spread(1 / std::sqrt(double{1} * rank)),
+               "You divide by the root of the rank. It is the root of C: a row of a meets "
+               "C numbers of x."),
+         gives(spread(1.0 / C), "You divide by C; it is the root of C."),
+         gives(one_sided, "All of a is positive: 2 * u - 1 is uniform between -1 and 1, u is not."),
+         when(broken, "Not all of a is written: it has rank * C values.")});
+    exam.expect("b", b, Values(static_cast<std::size_t>(OC * rank), 0.0), {{"o", OC}, {"r", rank}},
+                {.scale = 1},
+                {when(broken,
+                      "b is not written, or not all of it. The buffer may hold anything: set all "
+                      "OC * rank values to 0."),
+                 when([](const Answer&) { return true; },
+                      "b is not zero: then the adapter changes the model before it has learned "
+                      "anything. With b = 0 the product B A is zero, and training starts from the "
+                      "model as it is.")});
+  }
+}
+
+// ---- lora_forward
+
+struct Inputs {
+  Values x, a, b;
+  explicit Inputs(const LoraSize& s)
+      : x(random_values(s.xs(), 1)), a(random_values(s.as(), 2)), b(random_values(s.bs(), 3)) {}
+  std::vector<Values> all() const { return {x, a, b}; }
+};
+
+// The adapter's part of out with rows of out as far apart as `apart`.
+Values in_rows(const LoraSize& s, const Values& part, int apart) {
+  Values out(static_cast<std::size_t>(s.N * s.width()), 0.0);
+  for (int n = 0; n < s.N; ++n) {
+    for (int o = 0; o < s.OC; ++o) {
+      out[static_cast<std::size_t>(n * apart + s.before + o)] +=
+          part[static_cast<std::size_t>(n * s.OC + o)];
+    }
+  }
+  return out;
+}
+
+std::vector<Mistake> forward_mistakes(const LoraSize& s, const Inputs& in, const Values& right,
+                                      const Values& start) {
+  const Values none(start.size(), 0.0);
+  const Values ax = down(s, in.x, in.a);
+  const auto wide = [&](const Values& part) { return widened(s, part, none); };
+  const auto up = [&](auto place) {
+    return wide(times(product(s.N, s.OC, s.rank,
+                              [&](int n, int o, int r) {
+                                return at(ax, std::int64_t{n} * s.rank + r) * at(in.b, place(o, r));
+                              }),
+                      s.scale));
+  };
+  // What is added if the result replaces out's own columns.
+  Values replaced = wide(right);
+  for (int n = 0; n < s.N; ++n) {
+    for (int o = 0; o < s.OC; ++o) {
+      const auto i = static_cast<std::size_t>(n * s.width() + s.before + o);
+      replaced[i] -= start[i];
+    }
+  }
+  return {
+      gives(wide(times(right, 1 / double{s.scale})),
+            "The scale is missing: out gets scale times the product. Without it alpha means "
+            "nothing, and an adapter that another program has trained is too weak or too strong."),
+      gives(wide(times(right, 1.0 / s.rank)),
+            "You divide by the rank again: scale is alpha / rank already."),
+      gives(wide(times(right, s.scale)), "The scale counts twice: once is enough."),
+      gives(replaced,
+            "out is overwritten. It holds what the frozen layer computed: add to it (+=)."),
+      gives(in_rows(s, right, s.OC),
+            "Rows of out are taken to be OC apart. They are stride apart: row n begins at out + n "
+            "* stride."),
+      gives(up([&](int o, int r) { return std::int64_t{r} * s.OC + o; }),
+            "b is read as [rank, OC]. It is [OC, rank], as PEFT stores lora_B: b[o, r] is at o * "
+            "rank + r."),
+      gives(none, "Nothing is added to out."),
+  };
+}
+
+void examine_forward(Exam& exam) {
+  for (const LoraSize& size : kSizes) {
+    const Inputs in(size);
+    const auto exact =
+        test::lora_equation(size.N, size.C, size.OC, size.rank, size.scale).forward(in.all());
+    Sandbox& s = exam.call(fmt::format("lora_forward({})", shape_of(size)));
+    const Values start = random_values(std::int64_t{size.N} * size.width(), 9, 3.0);
+    float* out = s.accumulator(start);
+    float* ax = s.output(std::int64_t{size.N} * size.rank);
+    const float *x = s.input(in.x), *a = s.input(in.a), *b = s.input(in.b);
+    float* scratch = s.scratch(std::int64_t{size.N} * size.rank);
+    ref::lora_forward(out + size.before, ax, x, a, b, scratch, size.N, size.C, size.OC,
+                      size.width(), size.rank, size.scale);
+    const Values expected_ax = down(size, in.x, in.a);
+    exam.expect("ax", ax, expected_ax, {{"n", size.N}, {"r", size.rank}},
+                {.terms = size.C + 1.0, .scale = 10}, ax_mistakes(size, in.x, in.a, expected_ax));
+    const Values none(start.size(), 0.0);
+    exam.expect_added("out", out, widened(size, exact.value, none),
+                      {{"n", size.N}, {"o", size.width()}},
+                      {.terms = size.C + size.rank + 2.0,
+                       .magnitudes = widened(size, exact.magnitude, Values(start.size(), 1.0))},
+                      forward_mistakes(size, in, exact.value, start));
+  }
+}
+
+// ---- lora_backward
+
+// Sums as code with a mistake would make them: from dax and from the scaled rows of dout.
+struct Slips {
+  const LoraSize& s;
+  const Inputs& in;
+  const Values& dout;  // [N, OC]
+  const Values ax = down(s, in.x, in.a);
+
+  double d(int n, int o) const { return at(dout, std::int64_t{n} * s.OC + o); }
+  Values dax(double factor) const {
+    return product(s.N, s.rank, s.OC, [&](int n, int r, int o) {
+      return factor * d(n, o) * at(in.b, std::int64_t{o} * s.rank + r);
+    });
+  }
+  // As if row n had those before it in it, too.
+  Values summed(Values dax) const {
+    for (std::size_t i = static_cast<std::size_t>(s.rank); i < dax.size(); ++i) {
+      dax[i] += dax[i - static_cast<std::size_t>(s.rank)];
+    }
+    return dax;
+  }
+  Values da(const Values& dax) const {
+    return product(s.rank, s.C, s.N, [&](int r, int c, int n) {
+      return at(dax, std::int64_t{n} * s.rank + r) * at(in.x, std::int64_t{n} * s.C + c);
+    });
+  }
+  Values dx(const Values& dax) const {
+    return product(s.N, s.C, s.rank, [&](int n, int c, int r) {
+      return at(dax, std::int64_t{n} * s.rank + r) * at(in.a, std::int64_t{r} * s.C + c);
+    });
+  }
+  Values db(double factor) const {
+    return product(s.OC, s.rank, s.N, [&](int o, int r, int n) {
+      return factor * d(n, o) * at(ax, std::int64_t{n} * s.rank + r);
+    });
+  }
+};
+
+std::vector<Mistake> scale_mistakes(const Values& right, double scale, const std::string& name) {
+  return {
+      gives(times(right, 1 / scale),
+            fmt::format("The scale is missing in {}: out was scale times the product, so what "
+                        "arrives at either factor has the scale, too.",
+                        name)),
+      gives(times(right, scale),
+            fmt::format("The scale is in {} twice. Each gradient has it once: da and dx get it by "
+                        "way of dax.",
+                        name)),
+      gives(Values(right.size(), 0.0), fmt::format("{} gets nothing.", name))};
+}
+
+void examine_backward(Exam& exam) {
+  for (const LoraSize& size : kSizes) {
+    const Inputs in(size);
+    const Values dout = random_values(std::int64_t{size.N} * size.OC, 4);
+    const Values other = random_values(std::int64_t{size.N} * size.width(), 5, 50.0);
+    const Values wide = widened(size, dout, other);
+    const auto exact = test::lora_equation(size.N, size.C, size.OC, size.rank, size.scale)
+                           .backward(in.all(), dout);
+    const Slips slips{size, in, dout};
+    for (const bool with_dx : {true, false}) {
+      Sandbox& s = exam.call(
+          fmt::format("lora_backward({}){}", shape_of(size), with_dx ? "" : ", dx is nullptr"));
+      float* dx = s.accumulator(size.xs());
+      float *da = s.accumulator(size.as()), *db = s.accumulator(size.bs());
+      const float *d = s.input(wide), *ax = s.input(slips.ax), *x = s.input(in.x);
+      const float *a = s.input(in.a), *b = s.input(in.b);
+      float* scratch = s.scratch(std::int64_t{size.N} * size.rank);
+      ref::lora_backward(with_dx ? dx : nullptr, da, db, d + size.before, ax, x, a, b, scratch,
+                         size.N, size.C, size.OC, size.width(), size.rank, size.scale);
+      const auto taken_narrow = [&](auto make) {
+        Values narrow;
+        for (int i = 0; i < size.N * size.OC; ++i) narrow.push_back(at(wide, size.before + i));
+        const Slips wrong{size, in, narrow};
+        return gives(make(wrong),
+                     "Rows of dout are taken to be OC apart. They are stride apart: row n begins "
+                     "at dout + n * stride.");
+      };
+      const char* runs_on =
+          "dax runs on from row to row: clear it before each row of dout, since each token has a "
+          "dax of its own.";
+      std::vector<Mistake> known = scale_mistakes(exact[2].value, size.scale, "db");
+      known.push_back(taken_narrow([&](const Slips& w) { return w.db(size.scale); }));
+      known.push_back(gives(times(exact[2].value, 1.0 / std::max(size.N, 1)),
+                            "This is the mean over the tokens; the sum is asked for."));
+      exam.expect_added("db", db, exact[2].value, {{"o", size.OC}, {"r", size.rank}},
+                        within(exact[2], size.N + size.C + 2.0), known);
+      known = scale_mistakes(exact[1].value, size.scale, "da");
+      known.push_back(gives(slips.da(slips.summed(slips.dax(size.scale))), runs_on));
+      known.push_back(
+          when(broken, "Is dax read before it is set? scratch holds nothing yet: clear it first."));
+      known.push_back(taken_narrow([&](const Slips& w) { return w.da(w.dax(size.scale)); }));
+      exam.expect_added("da", da, exact[1].value, {{"r", size.rank}, {"c", size.C}},
+                        within(exact[1], size.N + size.OC + 2.0), known);
+      if (!with_dx) continue;
+      known = scale_mistakes(exact[0].value, size.scale, "dx");
+      known.push_back(gives(slips.dx(slips.summed(slips.dax(size.scale))), runs_on));
+      exam.expect_added("dx", dx, exact[0].value, {{"n", size.N}, {"c", size.C}},
+                        within(exact[0], size.OC + size.rank + 2.0), known);
+    }
+  }
+}
+
+// ---- lora_merge
+
+void examine_merge(Exam& exam) {
+  for (const LoraSize& size : kSizes) {
+    const Inputs in(size);
+    const auto term = [&](int o, int c, int r) {
+      return double{size.scale} * at(in.b, std::int64_t{o} * size.rank + r) *
+             at(in.a, std::int64_t{r} * size.C + c);
+    };
+    const Values right = product(size.OC, size.C, size.rank, term);
+    Values magnitude = product(size.OC, size.C, size.rank,
+                               [&](int o, int c, int r) { return std::abs(term(o, c, r)); });
+    Values running(right.size(), 0.0);
+    for (int upto = 1; upto <= size.rank; ++upto) {
+      const Values part = product(size.OC, size.C, upto, term);
+      for (std::size_t i = 0; i < part.size(); ++i) running[i] += part[i];
+    }
+    const Values start = random_values(std::int64_t{size.OC} * size.C, 9, 3.0);
+    Values replaced = right;
+    for (std::size_t i = 0; i < right.size(); ++i) replaced[i] -= start[i];
+    const Values transposed = product(size.OC, size.C, size.rank, [&](int o, int c, int r) {
+      return double{size.scale} * at(in.b, std::int64_t{r} * size.OC + o) *
+             at(in.a, std::int64_t{c} * size.rank + r);
+    });
+    Sandbox& s = exam.call(fmt::format("lora_merge(C={}, OC={}, rank={}, scale={:g})", size.C,
+                                       size.OC, size.rank, size.scale));
+    float* weight = s.accumulator(start);
+    const float *a = s.input(in.a), *b = s.input(in.b);
+    ref::lora_merge(weight, a, b, size.C, size.OC, size.rank, size.scale);
+    const Shape shape = {{"o", size.OC}, {"c", size.C}};
+    exam.expect_added(
+        "weight", weight, right, shape, {.terms = size.rank + 2.0, .magnitudes = magnitude},
+        {gives(times(right, 1 / double{size.scale}),
+               "The scale is missing: the merged weight is W + scale * B A, or the merged model is "
+               "another than the adapted one."),
+         gives(times(right, 1.0 / size.rank),
+               "You divide by the rank again: scale is alpha / rank already."),
+         gives(times(right, 2),
+               "The product is added twice. Once it is in the weight, adding it again makes the "
+               "adapter count double."),
+         gives(running,
+               "The running sum is added after each r, so the first products count again and "
+               "again: add the whole sum once, behind the loop over r."),
+         gives(replaced, "The weight is overwritten: W + scale * B A keeps W (+=)."),
+         gives(transposed,
+               "a and b are read transposed: b[o, r] is at o * rank + r, and a[r, c] at r * C + "
+               "c.")});
+    exam.call(fmt::format("lora_merge(..., scale={:g}) and then with {:g}: taken out again",
+                          size.scale, -size.scale));
+    std::vector<float> again(start.begin(), start.end());
+    const std::vector<float> af(in.a.begin(), in.a.end()), bf(in.b.begin(), in.b.end());
+    for (const float sign : {1.0f, -1.0f}) {
+      ref::lora_merge(again.data(), af.data(), bf.data(), size.C, size.OC, size.rank,
+                      sign * size.scale);
+    }
+    exam.expect("weight", Values(again.begin(), again.end()), start, shape,
+                {.terms = size.rank + 2.0, .scale = 20},
+                {when([](const Answer&) { return true; },
+                      "Merging with -scale must take the adapter out again: the sign of the scale "
+                      "counts.")});
+  }
+}
+
+}  // namespace
+
+std::vector<Task> tasks() {
+  return {{"19.lora_init", examine_init},
+          {"19.lora_forward", examine_forward},
+          {"19.lora_backward", examine_backward},
+          {"19.lora_merge", examine_merge}};
+}
+
+}  // namespace tinygpt::lessons
