@@ -18,7 +18,8 @@ sys.path.insert(0, os.path.join(ROOT, "tools"))
 from course import commands as course  # noqa: E402  (the path above must come first)
 
 BIN = os.path.join(os.path.realpath(sys.argv[1]), "bin")
-TEXTS = ["README.md", "CONTRIBUTING.md", "bench/README.md", "datasets/README.md", "lessons/README.md", "notebooks/README.md"]
+TEXTS = ["README.md", "CONTRIBUTING.md", "bench/README.md", "datasets/README.md", "lessons/README.md",
+        "notebooks/README.md"]
 PROGRAM = r"(?:\./course|lesson-\d\d|(?:build/default/bin/)?tinygpt|(?:tools|bench)/[\w.-]+)"
 # They only look, and take under a second. Texts show them with words in capitals where a reader puts his own.
 QUICK = [r"\./course", r"\./course (list|doctor|help)", r"tinygpt info --config [\w-]+", r"\./course demo 00 .*"]
