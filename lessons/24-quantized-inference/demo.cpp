@@ -121,7 +121,7 @@ int main(int argc, char** argv) {
         compare_formats,
         {{"steps", "of training", "300"}}},
        {"speed",
-        "a model that no cache holds: tokens and bytes a second",
+        "a larger model: tokens and bytes a second",
         compare_speeds,
         {{"model", "its shape, with random weights", "llama-42m"}, {"tokens", "to write", "24"}}}});
 }
