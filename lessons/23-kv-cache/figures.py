@@ -69,7 +69,7 @@ def split_figure(folder):
 
 
 def accept_figure(folder):
-    d = Drawing(660, 252, "Bars of p and q for three tokens: their overlap stands, what p has more is drawn from")
+    d = Drawing(690, 252, "Bars of p and q for three tokens: their overlap stands, what p has more is drawn from")
     p, q = (0.5, 0.3, 0.2), (0.2, 0.7, 0.1)
     y0, high = 200, 230
     for i, word in enumerate(("cat", "dog", "sun")):
