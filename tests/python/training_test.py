@@ -83,19 +83,26 @@ class TrainingTest(FolderTest):
 
     def test_other_threads_run_meanwhile_and_wait_for_the_model(self):
         trainer = self.trainer()
-        ticks, done = [], threading.Event()
+        ticks, logits, done = [], [], threading.Event()
 
         def tick():
             while not done.is_set():
                 ticks.append(time.monotonic())
-                self.model.logits([1, 2, 3])
+                time.sleep(0.001)
 
-        thread = threading.Thread(target=tick)
-        thread.start()
+        # Steps hold the model, so this one may have to wait until the training is over.
+        threads = [threading.Thread(target=tick), threading.Thread(
+            target=lambda: logits.append(self.model.logits([1, 2, 3])))]
+        for thread in threads:
+            thread.start()
+        start = time.monotonic()
         trainer.run()
+        end = time.monotonic()
         done.set()
-        thread.join()
-        self.assertGreater(len(ticks), 2)
+        for thread in threads:
+            thread.join()
+        self.assertGreater(len([tick for tick in ticks if start < tick < end]), 2)
+        self.assertEqual(len(logits), 1)
 
     def test_a_callback_cannot_run_the_model_that_is_calling_it(self):
         self.assertRaisesRegex(tinygpt.Error, "at work", self.model.generate, [1], 5,
