@@ -1,8 +1,8 @@
 // The operator made of the lesson's two products. Weights stay as a file has them.
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
-#include <cstring>
 
 #include "exercises/24-quantized-inference/quantized.h"
 #include "tinygpt/core/error.h"
@@ -44,7 +44,8 @@ std::int64_t quantized_packed_size(QuantType type, int rows, int cols) {
 
 void quantized_pack(void* packed, const void* blocks, QuantType type, int rows, int cols) {
   check(cols % kQuantBlock == 0, "quantized_pack: rows must be multiples of 32 values");
-  std::memcpy(packed, blocks, static_cast<std::size_t>(quantized_packed_size(type, rows, cols)));
+  std::copy_n(static_cast<const std::byte*>(blocks), quantized_packed_size(type, rows, cols),
+              static_cast<std::byte*>(packed));
 }
 
 std::int64_t quantized_scratch_size(int /*N*/, int /*rows*/, int cols) {
