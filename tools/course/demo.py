@@ -89,8 +89,9 @@ def adapt(plan, times):
     heading("4. A second style: a small LoRA adapter learns to tell the stories as letters home")
     for words, stage in (
             (["data", "tinytales", "--style", "letters", "--tokenizer", tokenizer, "--out", LETTERS], "data"),
-            (["finetune", "--model", MODEL, "--data", LETTERS, "--out", ADAPTER, "--rank", "8", "--steps", "200",
-              "--max-minutes", "1", "--overwrite"], "adapt"),
+            (["finetune", "--model", MODEL, "--data", LETTERS, "--out", ADAPTER, "--rank", "8", "--documents",
+              "--batch", "8", "--time", "96", "--lr", "0.01", "--steps", "800", "--max-minutes", "1",
+              "--overwrite"], "adapt"),
             (["merge", "--model", MODEL, "--adapter", ADAPTER, "--out", MERGED, "--overwrite"], "adapt")):
         code = run_step(plan, words, times, stage)
         if code != 0:
