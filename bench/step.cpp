@@ -9,6 +9,7 @@
 
 #include "bench/device.h"
 #include "bench/kernels.h"
+#include "bench/operators.h"
 #include "bench/peer.h"
 #include "tinygpt/core/error.h"
 #include "tinygpt/core/random.h"
@@ -91,8 +92,8 @@ struct Twin {
   std::unique_ptr<Peer> peer;
 };
 
-// Plain PyTorch; in bf16 its best, compiled. GPT-2's shape is what the twin speaks. One that cannot
-// run (no GPU that it knows, too little memory) is said and left out.
+// Plain PyTorch and compiled; in bf16 compiled alone, which is its best. GPT-2's shape is what the
+// twin speaks. One that cannot run (no GPU that it knows, too little memory) is said and left out.
 std::vector<Twin> start_twins(const Settings& s) {
   std::vector<Twin> twins;
   if (s.python.empty() || s.config.family != Family::gpt2 || s.device == "emulated") return twins;
@@ -102,24 +103,32 @@ std::vector<Twin> start_twins(const Settings& s) {
   };
   const std::string device = s.on_host() ? "cpu" : "cuda";
   std::vector<Way> ways;
+  const char* dtype = s.bf16 ? "bf16" : "float32";
   if (!s.bf16) ways.push_back({"PyTorch", {"--device", device}});
-  else ways.push_back({"compiled", {"--device", device, "--dtype", "bf16", "--compile"}});
+  ways.push_back({"compiled", {"--device", device, "--dtype", dtype, "--compile"}});
   for (const auto& [name, options] : ways) {
     std::unique_ptr<Peer> peer = start_twin(s, options);
     try {
       const auto answer = nlohmann::json::parse(peer->read_line());
       twins.push_back({name + " " + answer.at("version").get<std::string>(), std::move(peer)});
     } catch (const std::exception& problem) {
-      check(!s.on_host(), problem.what());
       fmt::print(stderr, "bench: without {}: {}\n", name, problem.what());
     }
   }
   return twins;
 }
 
-}  // namespace
+// The same step once more, each operator timed.
+void bench_operators(Report& report, const Settings& settings) {
+  if (!settings.on_host() || settings.bf16) return;
+  Settings timed = settings;
+  timed.ops = timed_ops(settings.ops, settings.config);
+  timed.memory = timed_memory(settings.memory);
+  Step step(timed);
+  report.step = time_operators([&] { step.run(); }, settings.rounds);
+}
 
-void bench_step(Report& report, const Settings& settings) {
+void bench_whole_step(Report& report, const Settings& settings) {
   Step step(settings);
   const std::vector<Twin> twins = start_twins(settings);
   std::vector<Candidate> candidates = {{"tinygpt", [&] { step.run(); }}};
@@ -144,6 +153,13 @@ void bench_step(Report& report, const Settings& settings) {
     row.figures.push_back(speed(candidates[i].name, times[i], tokens));
   }
   report.rows.push_back(std::move(row));
+}
+
+}  // namespace
+
+void bench_step(Report& report, const Settings& settings) {
+  bench_whole_step(report, settings);
+  bench_operators(report, settings);
 }
 
 }  // namespace tinygpt::bench
