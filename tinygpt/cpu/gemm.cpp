@@ -25,6 +25,9 @@ constexpr std::int64_t kSharedFloats = std::int64_t{1} << 20;
 // A task's columns shrink to this when there are few rows to share out; fewer would repeat the
 // packing of A too often.
 constexpr std::int64_t kLeastTaskColumns = 8 * kTileColumns;
+// A task of a product that packs nothing: small, so that the last one keeps nobody waiting.
+constexpr std::int64_t kInPlaceRows = 8 * kTileRows;
+constexpr std::int64_t kInPlaceColumns = 4 * kTileColumns;
 constexpr std::int64_t kPageFloats = 1024;
 // Rows of B that a thread packs at a time.
 constexpr std::int64_t kPackDepth = 64;
@@ -37,8 +40,24 @@ struct Blocking {
   std::int64_t shared_depth, shared_columns;  // of the packed block of B
   std::int64_t pass_depth;                    // of one pass over it
   std::int64_t task_rows, task_columns;
+  bool b_in_place;  // B is read where it lies, and nothing is shared
   int threads;
 };
+
+// Where a step of the inner dimension finds the columns (of B) or rows (of A) of a tile side by
+// side, the microkernel may read the matrix itself. Strides of whole pages put all steps into the
+// same few places of the cache, so those are packed.
+bool lies_along(std::int64_t along, std::int64_t step) {
+  return along == 1 && step % kPageFloats != 0;
+}
+
+// A weight's gradient, dY^T X: either operand would be packed for few products (384 for each value
+// at nano-10m), and every pack ends in threads that wait for each other. Read in place they gained
+// PLACEHOLDER.
+bool reads_b_in_place(const Gemm& p) {
+  return lies_along(p.a.row_step, p.a.column_step) && lies_along(p.b.column_step, p.b.row_step) &&
+         p.columns % kTileColumns == 0;
+}
 
 std::int64_t even_blocks(std::int64_t n, std::int64_t largest, std::int64_t granule) {
   return round_up(ceil_div(n, ceil_div(n, largest)), granule);
@@ -46,12 +65,21 @@ std::int64_t even_blocks(std::int64_t n, std::int64_t largest, std::int64_t gran
 
 Blocking choose_blocking(const Gemm& p) {
   Blocking cut;
+  cut.threads = threads_for(p.rows * p.columns * p.depth / 32);
+  cut.b_in_place = reads_b_in_place(p);
+  if (cut.b_in_place) {
+    cut.shared_depth = p.depth;
+    cut.pass_depth = even_blocks(p.depth, kPassDepth, 1);
+    cut.shared_columns = p.columns;
+    cut.task_rows = even_blocks(p.rows, kInPlaceRows, kTileRows);
+    cut.task_columns = even_blocks(p.columns, kInPlaceColumns, kTileColumns);
+    return cut;
+  }
   cut.shared_depth = even_blocks(p.depth, kSharedDepth, 1);
   cut.pass_depth = even_blocks(cut.shared_depth, kPassDepth, 1);
   const std::int64_t columns_that_fit =
       std::max<std::int64_t>(kSharedFloats / cut.shared_depth / kTileColumns, 1) * kTileColumns;
   cut.shared_columns = even_blocks(p.columns, columns_that_fit, kTileColumns);
-  cut.threads = threads_for(p.rows * p.columns * p.depth / 32);
   cut.task_rows = even_blocks(p.rows, kTaskRows, kTileRows);
   const std::int64_t row_tasks = ceil_div(p.rows, cut.task_rows);
   const std::int64_t wanted = cut.threads == 1 ? 1 : cut.threads * kTasksPerThread;
@@ -101,7 +129,8 @@ struct Pass {
 void finish_tile(const Gemm& p, std::int64_t row, std::int64_t column, int rows, int columns) {
   for (int r = 0; r < rows; ++r) {
     const std::int64_t at = (row + r) * p.columns + column;
-    gelu_forward_range(p.gelu + at, p.c + at, columns);
+    if (p.gelu != nullptr) gelu_forward_range(p.gelu + at, p.c + at, columns);
+    if (p.slope_of != nullptr) multiply_by_gelu_slope(p.c + at, p.slope_of + at, columns);
   }
 }
 
@@ -111,14 +140,19 @@ struct RowsOfA {
   std::int64_t k_step, row_step;
 };
 
-void multiply_tile(const Gemm& p, const Pass& pass, const RowsOfA& a, const float* b,
+struct ColumnsOfB {
+  const float* data;
+  std::int64_t k_step;
+};
+
+void multiply_tile(const Gemm& p, const Pass& pass, const RowsOfA& a, const ColumnsOfB& b,
                    std::int64_t row, std::int64_t column, int rows, int columns) {
   float* c = p.c + row * p.columns + column;
   const bool add_to_c = p.accumulate || !pass.first;
   const float* start = add_to_c ? c : p.bias != nullptr ? p.bias + column : kZeros;
   const std::int64_t start_step = add_to_c ? p.columns : 0;
-  TileTask task{pass.depth,   a.data, a.k_step,   a.row_step, b,
-                kTileColumns, start,  start_step, c,          p.columns};
+  TileTask task{pass.depth, a.data, a.k_step,   a.row_step, b.data,
+                b.k_step,   start,  start_step, c,          p.columns};
   alignas(64) float edge[kTileRows * kTileColumns];
   if (columns < kTileColumns) {  // ragged: a whole tile beside c, of which the valid part is taken
     task.start = kZeros;
@@ -136,7 +170,8 @@ void multiply_tile(const Gemm& p, const Pass& pass, const RowsOfA& a, const floa
       c[r * p.columns + j] = start[r * start_step + j] + edge[r * kTileColumns + j];
     }
   }
-  if (pass.last && p.gelu != nullptr) finish_tile(p, row, column, rows, columns);
+  if (pass.last && (p.gelu != nullptr || p.slope_of != nullptr))
+    finish_tile(p, row, column, rows, columns);
 }
 
 // Where rows lie contiguous along the depth, the microkernel reads six streams that the hardware
@@ -146,26 +181,39 @@ bool reads_in_place(const MatrixView& a) {
   return a.column_step == 1 && a.row_step % kPageFloats != 0;
 }
 
+ColumnsOfB columns_of_b(const Gemm& p, const Blocking& cut, const SharedBlock& block,
+                        std::int64_t k, std::int64_t column) {
+  if (cut.b_in_place) return {p.b.data + (block.k + k) * p.b.row_step + column, p.b.row_step};
+  return {block.packed + (column - block.column) * block.depth + k * kTileColumns, kTileColumns};
+}
+
+RowsOfA rows_of_a(const Gemm& p, const Blocking& cut, const float* packed, std::int64_t k,
+                  std::int64_t first, std::int64_t row, std::int64_t depth) {
+  if (cut.b_in_place) return {p.a.data + row + k * p.a.column_step, p.a.column_step, 1};
+  if (reads_in_place(p.a)) return {p.a.data + row * p.a.row_step + k, 1, p.a.row_step};
+  return {packed + (row - first) * depth, kTileRows, 1};
+}
+
 // Rows [row, row_end) times columns [column, column_end) of the shared block, all of its depth.
 void run_task(const Gemm& p, const Blocking& cut, const SharedBlock& block, std::int64_t row,
               std::int64_t column, float* packed_a) {
   const std::int64_t row_end = std::min(row + cut.task_rows, p.rows);
   const std::int64_t column_end = std::min(column + cut.task_columns, block.column + block.columns);
-  const bool in_place = reads_in_place(p.a);
+  const bool packs = !cut.b_in_place && !reads_in_place(p.a);
   for (std::int64_t k = 0; k < block.depth; k += cut.pass_depth) {
     const std::int64_t depth = std::min(cut.pass_depth, block.depth - k);
     const Pass pass{depth, block.k + k == 0, block.k + k + depth == p.depth};
-    const MatrixView rows_of_a{p.a.data + row * p.a.row_step + (block.k + k) * p.a.column_step,
-                               p.a.row_step, p.a.column_step};
-    if (!in_place) pack<kTileRows>(packed_a, rows_of_a, row_end - row, depth);
+    if (packs) {
+      const MatrixView source{p.a.data + row * p.a.row_step + (block.k + k) * p.a.column_step,
+                              p.a.row_step, p.a.column_step};
+      pack<kTileRows>(packed_a, source, row_end - row, depth);
+    }
     for (std::int64_t j = column; j < column_end; j += kTileColumns) {
-      const float* b = block.packed + (j - block.column) * block.depth + k * kTileColumns;
+      const ColumnsOfB b = columns_of_b(p, cut, block, k, j);
       const int width = static_cast<int>(std::min<std::int64_t>(kTileColumns, column_end - j));
       for (std::int64_t i = row; i < row_end; i += kTileRows) {
         const int height = static_cast<int>(std::min<std::int64_t>(kTileRows, row_end - i));
-        const RowsOfA a = in_place
-                              ? RowsOfA{rows_of_a.data + (i - row) * p.a.row_step, 1, p.a.row_step}
-                              : RowsOfA{packed_a + (i - row) * depth, kTileRows, 1};
+        const RowsOfA a = rows_of_a(p, cut, packed_a, block.k + k, row, i, depth);
         multiply_tile(p, pass, a, b, i, j, height, width);
       }
     }
@@ -175,7 +223,7 @@ void run_task(const Gemm& p, const Blocking& cut, const SharedBlock& block, std:
 // Every thread of the team calls this: together they pack the block of B, then share the tasks.
 void run_block(const Gemm& p, const Blocking& cut, const SharedBlock& block, float* packed_b,
                float* packed_a) {
-  pack_b(p, block, packed_b);
+  if (!cut.b_in_place) pack_b(p, block, packed_b);
   const std::int64_t column_tasks = ceil_div(block.columns, cut.task_columns);
   const std::int64_t tasks = column_tasks * ceil_div(p.rows, cut.task_rows);
 #pragma omp for schedule(dynamic)
@@ -193,6 +241,7 @@ void fill_without_depth(const Gemm& p) {
       c[j] = p.bias != nullptr ? p.bias[j] : 0.0f;
     }
     if (p.gelu != nullptr) gelu_forward_range(p.gelu + i * p.columns, c, p.columns);
+    if (p.slope_of != nullptr) multiply_by_gelu_slope(c, p.slope_of + i * p.columns, p.columns);
   }
 }
 

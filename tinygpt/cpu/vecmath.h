@@ -75,6 +75,13 @@ inline Vec gelu_derivative(Vec x) {
   return s.value + y * (s.value * s.rest) * (kGeluScale * (1.0f + 3.0f * kGeluCube * y2));
 }
 
+// d[i] *= gelu'(x[i])
+inline void multiply_by_gelu_slope(float* d, const float* x, std::int64_t n) {
+  each_vector(0, n, [=](auto io, std::int64_t i) {
+    io.store(d + i, io.load(d + i) * gelu_derivative(io.load(x + i)));
+  });
+}
+
 inline void gelu_forward_range(float* out, const float* x, std::int64_t n) {
   each_vector(0, n, [=](auto io, std::int64_t i) { io.store(out + i, gelu(io.load(x + i))); });
 }

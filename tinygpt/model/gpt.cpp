@@ -279,7 +279,10 @@ void backward(Gpt<Real>& m, float scale) {
   ensure_scratch(m, m.batch, m.time, acts.logit_rows);
   const Pass<Real> pass = make_pass(m, acts);
   m.batch = 0;  // the logits turn into their gradient: this cannot be done twice
-  if (m.targets == 0) return;
+  if (m.targets == 0) {
+    if (m.fresh_gradients) zero_gradients(m);
+    return;
+  }
   m.ops.softmax_cross_entropy_backward(acts.logits, acts.logits, acts.lse, acts.targets, pass.N,
                                        m.config.vocab_size, scale / static_cast<float>(m.targets));
   head_backward(pass);
@@ -288,12 +291,30 @@ void backward(Gpt<Real>& m, float scale) {
     attention_branch_backward(pass, l);
   }
   embed_backward(pass);
+  m.fresh_gradients = false;
 }
 
 template <class Real>
 void zero_gradients(Gpt<Real>& m) {
   const Trained<Real> trained = trained_part(m);
   m.memory.zero(trained.gradients, static_cast<std::size_t>(trained.total) * sizeof(float));
+  m.fresh_gradients = false;
+}
+
+template <class Real>
+void start_gradients(Gpt<Real>& m) {
+  if (m.purpose != Purpose::training || m.ops.linear_backward_write == nullptr) {
+    zero_gradients(m);
+    return;
+  }
+  // Embeddings and norms add to what is there; a table that is the head as well is written first.
+  for (const Parameter& p : m.layout.parameters) {
+    const bool of_linear = p.name.find(".attn.") != std::string::npos ||
+                           p.name.find(".mlp.") != std::string::npos || p.offset == m.layout.head;
+    if (of_linear) continue;
+    m.memory.zero(m.grads() + p.offset, static_cast<std::size_t>(p.size()) * sizeof(float));
+  }
+  m.fresh_gradients = true;
 }
 
 namespace {
@@ -368,6 +389,7 @@ template float forward(Gpt<float>&, std::span<const int>, std::span<const int>, 
                        const ForwardOptions&);
 template void backward(Gpt<float>&, float);
 template void zero_gradients(Gpt<float>&);
+template void start_gradients(Gpt<float>&);
 template void copy_logits(const Gpt<float>&, int, std::span<float>);
 template void copy_last_logits(const Gpt<float>&, int, std::span<float>);
 template int sample_last_token(const Gpt<float>&, int, float, double);
@@ -379,6 +401,7 @@ template float forward(Gpt<Bfloat16>&, std::span<const int>, std::span<const int
                        const ForwardOptions&);
 template void backward(Gpt<Bfloat16>&, float);
 template void zero_gradients(Gpt<Bfloat16>&);
+template void start_gradients(Gpt<Bfloat16>&);
 template void copy_logits(const Gpt<Bfloat16>&, int, std::span<float>);
 template void copy_last_logits(const Gpt<Bfloat16>&, int, std::span<float>);
 template int sample_last_token(const Gpt<Bfloat16>&, int, float, double);
