@@ -84,8 +84,8 @@ void add_rows_over_queries(float* rows, const float* products, const float* othe
                            const Head& head, const QueryBlock& block) {
   for (int u = 0; u < block.keys; u += kTileRows) {
     const int height = std::min(kTileRows, block.keys - u);
-    // Tiles of columns that lie wholly before u see none of these keys.
-    const int skipped = head.causal ? std::max(u - block.t, 0) / kTileColumns * kTileColumns : 0;
+    // Queries before u see none of these keys.
+    const int skipped = head.causal ? std::max(u - block.t, 0) : 0;
     const float* const a = products + std::int64_t{u} * kQueries + skipped;
     for (std::int64_t d = 0; d < head.padded; d += kTileColumns) {
       float* const c = rows + u * head.padded + d;

@@ -21,7 +21,8 @@ constexpr std::int64_t kPassDepth = 384;
 constexpr std::int64_t kTaskTiles = 8;
 constexpr std::int64_t kTaskRows = kTaskTiles * kTileRows;
 // The packed block of B that all threads share: 4 MB of the level-3 cache, whatever the matrix.
-constexpr std::int64_t kSharedDepth = 6 * kPassDepth;
+constexpr std::int64_t kSharedPasses = 6;
+constexpr std::int64_t kSharedDepth = kSharedPasses * kPassDepth;
 constexpr std::int64_t kSharedFloats = std::int64_t{1} << 20;
 // A task's columns shrink to this when there are few rows to share out.
 constexpr std::int64_t kLeastTaskColumns = 8 * kTileColumns;
@@ -71,8 +72,15 @@ void choose_tasks(Blocking& cut, const Gemm& p) {
 Blocking choose_blocking(const Gemm& p) {
   Blocking cut;
   cut.threads = threads_for(p.rows * p.columns * p.depth / 32);
-  cut.shared_depth = even_blocks(p.depth, kSharedDepth, 1);
-  cut.pass_depth = even_blocks(cut.shared_depth, kPassDepth, 1);
+  cut.pass_depth = even_blocks(p.depth, kPassDepth, 1);
+  // Rows that have to be packed are packed once for each block of columns: all of these at once,
+  // and less of the depth.
+  const std::int64_t passes_of_all =
+      kSharedFloats / (cut.pass_depth * round_up(p.columns, kTileColumns));
+  const std::int64_t passes = reads_in_place(p.a)
+                                  ? kSharedPasses
+                                  : std::clamp<std::int64_t>(passes_of_all, 1, kSharedPasses);
+  cut.shared_depth = std::min(passes * cut.pass_depth, p.depth);
   const std::int64_t columns_that_fit =
       std::max<std::int64_t>(kSharedFloats / cut.shared_depth / kTileColumns, 1) * kTileColumns;
   cut.shared_columns = even_blocks(p.columns, columns_that_fit, kTileColumns);
