@@ -46,7 +46,8 @@ struct Machine {
 struct Report {
   Machine machine;
   std::vector<Row> rows;
-  std::vector<OperatorTime> step;  // in the order of the first calls
+  std::vector<OperatorTime> step;       // in the order of the first calls
+  std::vector<OperatorTime> peer_step;  // PyTorch's operators, by their time; names and times alone
 };
 
 // The least time that the machine's measured peak and bandwidth allow, whichever takes longer. What

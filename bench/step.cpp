@@ -1,8 +1,10 @@
 #include <fmt/format.h>
 #include <stdlib.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <system_error>
@@ -118,6 +120,30 @@ std::vector<Twin> start_twins(const Settings& s) {
   return twins;
 }
 
+// Where PyTorch's time goes, by its own profiler: operators that take a thousandth of the step.
+void ask_operators(Report& report, Peer& twin, int rounds) {
+  std::map<std::string, std::pair<int, std::vector<double>>> times;
+  double all = 0;
+  for (int round = -1; round < rounds; ++round) {  // the first one starts the profiler
+    twin.write_line("operators");
+    const auto answer = nlohmann::json::parse(twin.read_line());
+    for (const auto& o : answer.at("operators")) {
+      if (round < 0) continue;
+      auto& [calls, seconds] = times[o.at("name").get<std::string>()];
+      calls = o.at("calls").get<int>();
+      seconds.push_back(o.at("seconds").get<double>());
+      all += seconds.back() / rounds;
+    }
+  }
+  for (auto& [name, time] : times) {
+    const Timing seconds = summarize(time.second);
+    if (seconds.median * 1000 < all) continue;
+    report.peer_step.push_back({name, time.first, 0, 0, seconds});
+  }
+  std::sort(report.peer_step.begin(), report.peer_step.end(),
+            [](const auto& a, const auto& b) { return a.seconds.median > b.seconds.median; });
+}
+
 // The same step once more, each operator timed.
 void bench_operators(Report& report, const Settings& settings) {
   if (!settings.on_host() || settings.bf16) return;
@@ -153,6 +179,9 @@ void bench_whole_step(Report& report, const Settings& settings) {
     row.figures.push_back(speed(candidates[i].name, times[i], tokens));
   }
   report.rows.push_back(std::move(row));
+  if (!twins.empty() && settings.on_host() && !settings.bf16) {
+    ask_operators(report, *twins[0].peer, std::min(settings.rounds, 3));
+  }
 }
 
 }  // namespace

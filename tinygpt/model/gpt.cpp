@@ -294,29 +294,6 @@ void backward(Gpt<Real>& m, float scale) {
   m.fresh_gradients = false;
 }
 
-template <class Real>
-void zero_gradients(Gpt<Real>& m) {
-  const Trained<Real> trained = trained_part(m);
-  m.memory.zero(trained.gradients, static_cast<std::size_t>(trained.total) * sizeof(float));
-  m.fresh_gradients = false;
-}
-
-template <class Real>
-void start_gradients(Gpt<Real>& m) {
-  if (m.purpose != Purpose::training || m.ops.linear_backward_write == nullptr) {
-    zero_gradients(m);
-    return;
-  }
-  // Embeddings and norms add to what is there; a table that is the head as well is written first.
-  for (const Parameter& p : m.layout.parameters) {
-    const bool of_linear = p.name.find(".attn.") != std::string::npos ||
-                           p.name.find(".mlp.") != std::string::npos || p.offset == m.layout.head;
-    if (of_linear) continue;
-    m.memory.zero(m.grads() + p.offset, static_cast<std::size_t>(p.size()) * sizeof(float));
-  }
-  m.fresh_gradients = true;
-}
-
 namespace {
 
 // Logits of `rows` positions from row `first` on, as floats on the host.
@@ -388,8 +365,6 @@ template void init_parameters(Gpt<float>&, std::uint64_t);
 template float forward(Gpt<float>&, std::span<const int>, std::span<const int>, int, int,
                        const ForwardOptions&);
 template void backward(Gpt<float>&, float);
-template void zero_gradients(Gpt<float>&);
-template void start_gradients(Gpt<float>&);
 template void copy_logits(const Gpt<float>&, int, std::span<float>);
 template void copy_last_logits(const Gpt<float>&, int, std::span<float>);
 template int sample_last_token(const Gpt<float>&, int, float, double);
@@ -400,8 +375,6 @@ template void init_parameters(Gpt<Bfloat16>&, std::uint64_t);
 template float forward(Gpt<Bfloat16>&, std::span<const int>, std::span<const int>, int, int,
                        const ForwardOptions&);
 template void backward(Gpt<Bfloat16>&, float);
-template void zero_gradients(Gpt<Bfloat16>&);
-template void start_gradients(Gpt<Bfloat16>&);
 template void copy_logits(const Gpt<Bfloat16>&, int, std::span<float>);
 template void copy_last_logits(const Gpt<Bfloat16>&, int, std::span<float>);
 template int sample_last_token(const Gpt<Bfloat16>&, int, float, double);
