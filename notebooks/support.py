@@ -12,8 +12,9 @@ import tinygpt
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
-# Okabe and Ito's colours, which colour-blind readers tell apart: blue, vermilion, green, purple, ochre, sky, grey.
-BLUE, RED, GREEN, PURPLE, OCHRE, SKY, GREY = ("#0072b2", "#d55e00", "#009e73", "#b4538a", "#946300", "#56b4e9",
+# Okabe and Ito's colours, which colour-blind readers tell apart: blue, vermilion, green, purple, ochre (much darker, to
+# be none of the others where reds are not seen), sky, and a grey for what is not measured.
+BLUE, RED, GREEN, PURPLE, OCHRE, SKY, GREY = ("#0072b2", "#d55e00", "#009e73", "#b4538a", "#6b5300", "#56b4e9",
                                               "#59636e")
 COLOURS = [BLUE, RED, GREEN, PURPLE, OCHRE, SKY, GREY]
 # White to blue, for shares; vermilion over white to blue, for values of both signs.
