@@ -17,6 +17,11 @@ namespace {
 const char* nudge_for(const simt::Report& report) {
   switch (report.fault) {
     case simt::Fault::race:
+      if (report.at.file.ends_with(".cuh")) {
+        return "The line is in code that you call. Two threads write there what one should: has "
+               "the block the shape that this code is written for, as many threads in x and in y? "
+               "Or is a __syncthreads() missing before or after the call?";
+      }
       return "Two threads touch the same value, at least one writes it, and nothing puts them in "
              "order. Within a block a __syncthreads() between write and read does; between blocks "
              "nothing does, so each value needs one owner, or an atomic.";
@@ -50,6 +55,10 @@ const char* nudge_for(const simt::Report& report) {
     case simt::Fault::shared_size:
       return "A block has 48 KiB of shared memory.";
     case simt::Fault::host_pointer:
+      if (report.message.find(" at 0x0,") != std::string::npos) {
+        return "0x0 is nullptr: an argument that may be absent, such as a bias. Ask whether it is "
+               "there (!= nullptr) before you read it.";
+      }
       return "A kernel can only use device memory: is a host array or its address passed to it? Or "
              "does an index lead out of a __shared__ array, in front or behind?";
     default:

@@ -159,18 +159,18 @@ void Exam::expect_added(const std::string& name, const float* buffer, const Valu
     start[i] = expected[i] - gradient[i];
     added[i] = actual[i] - start[i];
   }
-  std::vector<Mistake> all = {
-      gives(gradient,
-            "The gradient itself is right, but it replaces what was there. Gradients accumulate: "
-            "use += where you have =."),
-      gives(start, "The buffer is as it was before the call: nothing was added to it."),
-  };
+  std::vector<Mistake> all;
   for (const Mistake& mistake : mistakes) {
     all.push_back({[&, mistake](const Answer& answer) {
                      return mistake.recognise({added, gradient, shape, answer.allowed});
                    },
                    mistake.nudge});
   }
+  all.push_back(
+      gives(gradient,
+            "The gradient itself is right, but it replaces what was there. Gradients accumulate: "
+            "use += where you have =."));
+  all.push_back(gives(start, "The buffer is as it was before the call: nothing was added to it."));
   judge(name, actual, expected, shape, tolerance, all);
 }
 
