@@ -21,6 +21,15 @@ bool all_close(const Values& actual, const Values& wanted, const Values& allowed
   return true;
 }
 
+// How far two answers lie apart, in errors that are allowed.
+double distance(const Values& a, const Values& b, const Values& allowed) {
+  double most = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    if (a[i] != b[i]) most = std::max(most, std::abs(a[i] - b[i]) / allowed[i]);
+  }
+  return most;
+}
+
 std::string number(double value) {
   return std::isnan(value) ? "NaN" : fmt::format("{:.7g}", value);
 }
@@ -72,7 +81,10 @@ std::string nudge_for(const T& actual, const std::vector<Exam::Slip<T>>& slips) 
 
 Mistake gives(Values wrong_answer, std::string nudge) {
   return {[wrong_answer = std::move(wrong_answer)](const Answer& answer) {
-            return all_close(answer.actual, wrong_answer, answer.allowed);
+            // Many a mistake makes no difference to some inputs: there it explains nothing.
+            const auto& [actual, expected, shape, allowed] = answer;
+            return all_close(actual, wrong_answer, allowed) &&
+                   distance(actual, wrong_answer, allowed) < distance(actual, expected, allowed);
           },
           std::move(nudge)};
 }
