@@ -142,13 +142,13 @@ std::vector<Slip> slips() {
        "with the weights as they were: only then does an error count 1 / s times."},
       {{.every = 20},
        "Only 0 and 1 are tried: is the power a quotient of two integers? Divide by 20.0."},
+      {{.last = true},
+       "Of equal errors the one with the smallest alpha counts: replace the best only where it is "
+       "beaten, error < best."},
       {{.always_last = true},
        "Each power replaces the one before it. Keep the one of the smallest error."},
       {{.last_tried = true},
        "These are the scales that were tried last. Keep those of the smallest error."},
-      {{.last = true},
-       "Of equal errors the one with the smallest alpha counts: replace the best only where it is "
-       "beaten, error < best."},
       {{.steps = 10}, "alpha goes up to 1, in steps of 0.05: twenty-one powers."},
       {{.steps = 19}, "alpha = 1 is tried, too: twenty-one powers, from 0 to 1."},
       {{.first = 1},
@@ -230,13 +230,13 @@ void examine(Exam& exam) {
   std::vector<float> a = magnitudes(equal.X);
   std::reverse(a.begin(), a.end());
   examine_layer(exam, "activations that mislead", equal, a);
-  examine_layer(exam, "inputs of unequal size", random_layer(6, 32, 60, 1),
-                magnitudes(random_layer(6, 32, 60, 1).X));
   for (const float spread : {0.2f, 0.0f}) {
     const Layer opposed = opposed_layer(spread);
     examine_layer(exam, "weights that are small where inputs are large", opposed,
                   magnitudes(opposed.X));
   }
+  examine_layer(exam, "inputs of unequal size", random_layer(6, 32, 60, 1),
+                magnitudes(random_layer(6, 32, 60, 1).X));
   Layer outliers = random_layer(8, 64, 120, 5);
   for (const int i : {3, 30, 41}) outliers.X.col(i) *= 30;
   use(outliers);

@@ -149,7 +149,13 @@ inline std::vector<Mistake> q4_0_scale_mistakes(const Values& x) {
   const auto right = [&](std::size_t from) { return half(largest(from) / -8); };
   double all = 0;
   for (const double v : x) all = std::abs(v) > std::abs(all) ? v : all;
-  std::vector<Mistake> mistakes = {
+  std::vector<Mistake> mistakes;
+  const Values last = by([&](std::size_t from) { return signed_largest(x, from, true) / -8; });
+  if (last != by([&](std::size_t from) { return largest(from) / -8; })) {
+    mistakes.push_back(
+        gives(last, "Two values have the largest magnitude: of equals, the first one counts."));
+  }
+  const std::vector<Mistake> others = {
       gives(by([&](std::size_t) { return all / -8; }),
             "One scale for everything. Each block of 32 has its own: else one large weight makes "
             "the steps coarse for all."),
@@ -178,11 +184,7 @@ inline std::vector<Mistake> q4_0_scale_mistakes(const Values& x) {
             "This comes from the largest value. m is the one of the largest magnitude, and may "
             "be negative."),
       all_zero(kNotWritten)};
-  const Values last = by([&](std::size_t from) { return signed_largest(x, from, true) / -8; });
-  if (last != by([&](std::size_t from) { return largest(from) / -8; })) {
-    mistakes.push_back(
-        gives(last, "Two values have the largest magnitude: of equals, the first one counts."));
-  }
+  mistakes.insert(mistakes.end(), others.begin(), others.end());
   mistakes.push_back(when(
       [x](const Answer& a) { return from_other_value(x, a.actual); },
       "The scale comes from another value than the one of largest magnitude. In a kernel: __ffs "
