@@ -173,6 +173,15 @@ def write_results(rows):
         file.write("\n".join(lines) + "\n")
 
 
+def run_in_interop_environment(build, script):
+    """Sets up the Python packages of tests/interop in the build folder and, unless it already is, runs in them."""
+    python = os.path.join(build, "interop", "venv", "bin", "python")
+    if os.path.realpath(sys.prefix) != os.path.realpath(os.path.dirname(os.path.dirname(python))):
+        subprocess.run([sys.executable, os.path.join(INTEROP, "interop.py"), "set-up", build],
+                       env=dict(os.environ, TINYGPT_INTEROP="1"), check=True)
+        os.execv(python, [python, script] + sys.argv[1:])
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--write", action="store_true", help="record the result")
@@ -182,11 +191,7 @@ def main():
     parser.add_argument("--mixed", help="a file, instead of messages and code")
     a = parser.parse_args()
     build = os.path.realpath(a.build)
-    python = os.path.join(build, "interop", "venv", "bin", "python")
-    if os.path.realpath(sys.prefix) != os.path.realpath(os.path.dirname(os.path.dirname(python))):
-        subprocess.run([sys.executable, os.path.join(INTEROP, "interop.py"), "set-up", build],
-                       env=dict(os.environ, TINYGPT_INTEROP="1"), check=True)
-        os.execv(python, [python, os.path.realpath(__file__)] + sys.argv[1:])
+    run_in_interop_environment(build, os.path.realpath(__file__))
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         ranks = gpt2_tokenizer(build, folder)
