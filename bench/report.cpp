@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "tinygpt/core/error.h"
+
 namespace tinygpt::bench {
 namespace {
 
@@ -131,6 +133,8 @@ nlohmann::json to_json(const Report& report) {
                     {"min", o.seconds.min},
                     {"max", o.seconds.max}});
   }
+  nlohmann::json peer = nlohmann::json::object();
+  for (const auto& [kind, seconds] : report.peer_step.seconds) peer[kind] = seconds;
   return {{"machine",
            {{"processor", m.processor},
             {"threads", m.threads},
@@ -139,7 +143,25 @@ nlohmann::json to_json(const Report& report) {
             {"bandwidth_gbs", m.bandwidth_gbs},
             {"compiler", m.compiler}}},
           {"rows", rows},
-          {"step_operators", step}};
+          {"step_operators", step},
+          {"step_of_peer", {{"who", report.peer_step.who}, {"seconds", peer}}}};
+}
+
+std::vector<Row> rows_from_json(const nlohmann::json& rows) {
+  std::vector<Row> result;
+  try {
+    for (const auto& row : rows) {
+      Row& r = result.emplace_back(row.at("section"), row.at("name"), row.at("unit"),
+                                   row.at("limit"), std::vector<Figure>{});
+      for (const auto& f : row.at("figures")) {
+        r.figures.push_back({f.at("who"), f.at("median"), f.at("min"), f.at("max")});
+      }
+      check(!r.figures.empty(), "a row without figures");
+    }
+  } catch (const nlohmann::json::exception& problem) {
+    throw Error(fmt::format("rows of a benchmark: {}", problem.what()));
+  }
+  return result;
 }
 
 }  // namespace tinygpt::bench

@@ -3,6 +3,7 @@
 
 #include <nlohmann/json_fwd.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "bench/measure.h"
@@ -34,6 +35,13 @@ struct OperatorTime {
   Timing seconds;               // of a step
 };
 
+// What a step takes in another program, by kinds of operators; a profiler's seconds, which include
+// the profiler's own.
+struct PeerStep {
+  std::string who;
+  std::vector<std::pair<std::string, double>> seconds;
+};
+
 struct Machine {
   std::string processor;
   std::string device = "cpu";  // where the kernels ran
@@ -47,6 +55,7 @@ struct Report {
   Machine machine;
   std::vector<Row> rows;
   std::vector<OperatorTime> step;  // in the order of the first calls
+  PeerStep peer_step;
 };
 
 // The least time that the machine's measured peak and bandwidth allow, whichever takes longer. What
@@ -55,5 +64,8 @@ double least_seconds(const Machine& machine, const OperatorTime& operation);
 
 std::string to_table(const Report& report);
 nlohmann::json to_json(const Report& report);
+
+// Rows that a script has measured: what to_json makes of rows. Throws Error on anything else.
+std::vector<Row> rows_from_json(const nlohmann::json& rows);
 
 }  // namespace tinygpt::bench

@@ -1,74 +1,18 @@
 #include <fmt/format.h>
-#include <stdlib.h>
 
-#include <cstdint>
-#include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
-#include <system_error>
 
 #include "bench/device.h"
 #include "bench/kernels.h"
 #include "bench/operators.h"
 #include "bench/peer.h"
+#include "bench/training_step.h"
 #include "tinygpt/core/error.h"
-#include "tinygpt/core/random.h"
 #include "tinygpt/model/gpt.h"
-#include "tinygpt/text/token_file.h"
-#include "tinygpt/train/trainer.h"
 
 namespace tinygpt::bench {
 namespace {
-
-// Random tokens, in a file that is mapped and then removed: a trainer reads from files.
-TokenFile random_tokens(int vocabulary, int count) {
-  Random random{2};
-  std::vector<int> ids(static_cast<std::size_t>(count));
-  for (int& id : ids) {
-    id = static_cast<int>(random.below(static_cast<std::uint64_t>(vocabulary)));
-  }
-  std::string folder = (std::filesystem::temp_directory_path() / "tinygpt-bench-XXXXXX").string();
-  check(::mkdtemp(folder.data()) != nullptr,
-        [&] { return fmt::format("{}: the folder cannot be made", folder); });
-  const std::filesystem::path path = std::filesystem::path(folder) / "tokens.npy";
-  write_token_file(path, ids, vocabulary);
-  TokenFile file(path, vocabulary);
-  std::error_code ignored;
-  std::filesystem::remove_all(folder, ignored);
-  return file;
-}
-
-TrainSettings step_settings(const Settings& s) {
-  TrainSettings settings;
-  settings.batch = s.batch;
-  settings.time = s.time;
-  settings.steps = 1'000'000;  // more than are taken
-  settings.warmup = 0;
-  settings.lr = 1e-4f;
-  settings.min_lr = 1e-5f;
-  settings.dtype = s.bf16 ? "bf16" : "float";
-  return settings;
-}
-
-// A model, and the trainer whose step is measured: what `tinygpt train` does, with the one copy to
-// the host that it waits for. In bf16 the model has the master weights alone.
-struct Step {
-  explicit Step(const Settings& s)
-      : data(random_tokens(s.config.vocab_size, 1 << 16 | s.time)),
-        rounded(s.bf16
-                    ? make_gpt(s.config, s.bf16_ops, s.memory, Purpose::training, s.batch, s.time)
-                    : Gpt<Bfloat16>{}),
-        model(s.bf16 ? make_gpt(s.config, s.ops, s.memory, Purpose::inference, 1, 1)
-                     : make_gpt(s.config, s.ops, s.memory, Purpose::training, s.batch, s.time)),
-        trainer(make_trainer(model, step_settings(s), s.bf16 ? &rounded : nullptr)) {
-    init_parameters(model, 1);
-  }
-  void run() { train_step(trainer, data); }
-  TokenFile data;
-  Gpt<Bfloat16> rounded;
-  Gpt<float> model;
-  Trainer trainer;
-};
 
 // PyTorch's twin, an optional peer.
 std::unique_ptr<Peer> start_twin(const Settings& s, const std::vector<std::string>& how) {
@@ -90,7 +34,23 @@ std::unique_ptr<Peer> start_twin(const Settings& s, const std::vector<std::strin
 struct Twin {
   std::string name;
   std::unique_ptr<Peer> peer;
+  bool compiled = false;
 };
+
+// Where the time goes in PyTorch as it is written; compiled, its operators have other names.
+PeerStep profile_of(const std::vector<Twin>& twins) {
+  PeerStep result;
+  for (const Twin& twin : twins) {
+    if (twin.compiled) continue;
+    result.who = twin.name;
+    twin.peer->write_line("profile");
+    const auto answer = nlohmann::json::parse(twin.peer->read_line());
+    for (const auto& [kind, seconds] : answer.items()) {
+      result.seconds.emplace_back(kind, seconds.get<double>());
+    }
+  }
+  return result;
+}
 
 // Plain PyTorch and compiled; in bf16 compiled alone, which is its best. GPT-2's shape is what the
 // twin speaks. One that cannot run (no GPU that it knows, too little memory) is said and left out.
@@ -110,7 +70,8 @@ std::vector<Twin> start_twins(const Settings& s) {
     std::unique_ptr<Peer> peer = start_twin(s, options);
     try {
       const auto answer = nlohmann::json::parse(peer->read_line());
-      twins.push_back({name + " " + answer.at("version").get<std::string>(), std::move(peer)});
+      twins.push_back({name + " " + answer.at("version").get<std::string>(), std::move(peer),
+                       name == "compiled"});
     } catch (const std::exception& problem) {
       fmt::print(stderr, "bench: without {}: {}\n", name, problem.what());
     }
@@ -124,12 +85,12 @@ void bench_operators(Report& report, const Settings& settings) {
   Settings timed = settings;
   timed.ops = timed_ops(settings.ops, settings.config);
   timed.memory = timed_memory(settings.memory);
-  Step step(timed);
+  TrainingStep step(timed);
   report.step = time_operators([&] { step.run(); }, settings.rounds);
 }
 
 void bench_whole_step(Report& report, const Settings& settings) {
-  Step step(settings);
+  TrainingStep step(settings);
   const std::vector<Twin> twins = start_twins(settings);
   std::vector<Candidate> candidates = {{"tinygpt", [&] { step.run(); }}};
   for (const Twin& twin : twins) {
@@ -153,6 +114,7 @@ void bench_whole_step(Report& report, const Settings& settings) {
     row.figures.push_back(speed(candidates[i].name, times[i], tokens));
   }
   report.rows.push_back(std::move(row));
+  if (settings.on_host()) report.peer_step = profile_of(twins);
 }
 
 }  // namespace
