@@ -36,7 +36,7 @@ def roofline(report, folder):
     """Operations a byte across, speed upwards, both logarithmic. Below the ridge memory is the limit."""
     machine = report["machine"]
     peak, bandwidth = machine["peak_gflops"], machine["bandwidth_gbs"]
-    # An operator without a multiply-add to speak of is drawn by its bytes, in the margin to the left.
+    # An operator without a multiply-add to speak of stands below, by its bytes.
     rows = [o for o in report["step_operators"] if o["flops"] > 0 and o["median"] > 0]
     bytes_only = [o for o in report["step_operators"] if o["flops"] == 0 and o["bytes"] > 0 and o["median"] > 1e-4]
     d = Drawing(700, 440, "Roofline: operators of a training step under what arithmetic and memory allow")
@@ -57,8 +57,7 @@ def roofline(report, folder):
     d.line(left, bottom, right, bottom)
     d.polyline([at(1, bandwidth), at(ridge, peak), at(2.0 ** x1, peak)], "ink", 2)
     d.text(at(2.0 ** x1, peak)[0], at(1, peak)[1] - 8, "arithmetic: %.0f" % peak, 12, "dim", "end")
-    d.text(at(3, 3 * bandwidth)[0] - 12, at(3, 3 * bandwidth)[1] - 6, "memory: %.0f GB/s" % bandwidth, 12, "dim",
-           "end" if at(3, 3 * bandwidth)[0] > 180 else "start")
+    d.text(at(3, 3 * bandwidth)[0] + 10, at(3, 3 * bandwidth)[1] + 12, "memory: %.0f GB/s" % bandwidth, 12, "dim")
     d.text((left + right) / 2, bottom + 38, "operations for each byte of the operands", 13, "ink", "middle")
     places = sorted(((at(o["flops"] / o["bytes"], o["flops"] / o["median"] * 1e-9), o) for o in rows),
                     key=lambda place: place[0][1])
