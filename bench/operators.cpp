@@ -99,6 +99,14 @@ void time_linears(Ops<float>& ops) {
             2.0 * (dx != nullptr ? double(N) * C : 0) + double(C) * OC * (dw != nullptr ? 2 : 0);
         return linear_work("backward", (dx != nullptr) + (dw != nullptr), extra, N, C, OC);
       });
+  time_entry<&O::linear_backward_write>(ops, [](float* dx, float* dw, float*, In, In, In pre, In,
+                                                float*, int N, int C, int OC, bool add) {
+    const double inputs = double(N) * C, weights = double(C) * OC;
+    const double extra = (dx != nullptr ? inputs : 0) + (pre != nullptr ? inputs : 0) +
+                         (dw != nullptr ? weights * (add ? 2 : 1) : 0);
+    return linear_work(pre != nullptr ? "backward, with gelu" : "backward",
+                       (dx != nullptr) + (dw != nullptr), extra, N, C, OC);
+  });
 }
 
 void time_attention(Ops<float>& ops) {
@@ -120,6 +128,10 @@ void time_attention(Ops<float>& ops) {
   time_entry<&O::attention_backward>(
       ops, [](float*, In, In, In, In, float*, int B, int T, int NH, int NKV, int HS, bool causal) {
         return kWork("attention backward", 5, 3, 2, B, T, NH, NKV, HS, causal);
+      });
+  time_entry<&O::attention_backward_write>(
+      ops, [](float*, In, In, In, In, float*, int B, int T, int NH, int NKV, int HS, bool causal) {
+        return kWork("attention backward", 5, 2, 2, B, T, NH, NKV, HS, causal);
       });
   time_entry<&O::rope_forward>(ops, [](float*, In, In, int B, int T, int NH, int HS, int, int) {
     return Work{"rope", 0, 2.0 * B * T * NH * HS};
@@ -215,6 +227,10 @@ void time_ends(Ops<float>& ops) {
   time_entry<&O::clip_gradients>(ops, [](float*, In, std::int64_t n, float) {
     return Work{"clip gradients", 0, 2.0 * static_cast<double>(n)};
   });
+  time_entry<&O::adamw_clipped_step>(
+      ops, [](float*, float*, float*, float*, In, In, float, std::int64_t n, const AdamwSettings&) {
+        return Work{"adamw, with clipping", 0, 7.0 * static_cast<double>(n)};
+      });
   time_entry<&O::adamw_step>(
       ops, [](float*, float*, float*, float*, In, std::int64_t n, const AdamwSettings&) {
         return Work{"adamw", 0, 7.0 * static_cast<double>(n)};

@@ -17,17 +17,18 @@ sys.path.insert(0, os.path.join(ROOT, "tools"))
 
 from drawing import Drawing, spread, width_of  # noqa: E402  (the path above must come first)
 
-# What an operator of ours is, by its name; the first that fits. The kinds are those of bench/pytorch_twin.py.
-KINDS = (("matrix products", ("qkv", "proj", "up ", "down", "head")), ("attention", ("attention",)),
-         ("optimizer", ("adamw", "gradient norm", "clip", "zeroing")), ("loss", ("loss",)),
-         ("between operators", ("between",)))
+# What an operator is, by what its name contains; the first that fits. Ours first, then PyTorch's.
+KINDS = (("between operators", ("between",)), ("element-wise passes", ("layer_norm",)),
+         ("attention", ("attention",)), ("loss", ("loss", "_softmax")),
+         ("optimizer", ("adamw", "gradient norm", "clip", "zeroing", "optimizer", "foreach", "vector_norm")),
+         ("matrix products", ("qkv", "proj", "up ", "down", "head", "mm", "linear", "matmul")))
 ORDER = ("matrix products", "attention", "element-wise passes", "loss", "optimizer", "between operators")
 COLOURS = ("accent", "second", "third", "fourth", "dim", "line")
 
 
 def kind_of(name):
     for kind, parts in KINDS:
-        if any(part in name for part in parts):
+        if any(part in name.lower() for part in parts):
             return kind
     return "element-wise passes"
 
@@ -79,16 +80,18 @@ def roofline(report, folder):
     d.save(folder, "roofline")
 
 
+def by_kind(operators, key):
+    seconds = dict.fromkeys(ORDER, 0.0)
+    for o in operators:
+        seconds[kind_of(o["name"])] += o[key]
+    return seconds
+
+
 def step_time(report, folder):
-    ours = dict.fromkeys(ORDER, 0.0)
-    least = dict.fromkeys(ORDER, 0.0)
-    for o in report["step_operators"]:
-        ours[kind_of(o["name"])] += o["median"]
-        least[kind_of(o["name"])] += o["least_seconds"]
-    bars = [("what the machine allows", least), ("tinygpt", ours)]
-    peer = report.get("step_of_peer", {})
-    if peer.get("seconds"):
-        bars.append((peer["who"], {kind: peer["seconds"].get(kind, 0.0) for kind in ORDER}))
+    bars = [("what the machine allows", by_kind(report["step_operators"], "least_seconds")),
+            ("tinygpt", by_kind(report["step_operators"], "median"))]
+    if report["pytorch_step_operators"]:
+        bars.append(("PyTorch", by_kind(report["pytorch_step_operators"], "median")))
     longest = max(sum(parts.values()) for _, parts in bars)
     d = Drawing(700, 60 + 46 * len(bars) + 50, "Time of one training step by kinds of operators, beside PyTorch's")
     left, width = 190, 440

@@ -2,8 +2,8 @@
 
 Reads its shape from the command line, prints one line of JSON when it is ready, and then, for each
 line "step" on standard input, takes one training step and prints its seconds. So the two programs
-can be timed in turn in one run. For a line "profile" it takes one step under PyTorch's profiler and
-prints the seconds of each kind of operator.
+can be timed in turn in one run. The line "operators" takes a step under PyTorch's profiler and prints
+the seconds of each of its operators, without those that it calls.
 """
 
 import argparse
@@ -55,36 +55,6 @@ class Gpt(nn.Module):
         return F.cross_entropy(logits.view(-1, logits.shape[-1]), targets.view(-1))
 
 
-# Kinds of operators, by what their names contain; the first that fits.
-KINDS = (("attention", ("scaled_dot_product", "flash_attention")),
-         ("matrix products", ("mm", "linear", "matmul")),
-         ("optimizer", ("adamw", "optimizer", "_norm", "foreach", "clip")),
-         ("loss", ("softmax", "nll", "cross_entropy")))
-
-
-def kind_of(name):
-    # A norm of the model is an element-wise pass, the norm of the gradients part of the optimizer.
-    if "layer_norm" not in name:
-        for kind, parts in KINDS:
-            if any(part in name.lower() for part in parts):
-                return kind
-    return "element-wise passes"
-
-
-def profile(step):
-    from torch.profiler import ProfilerActivity
-    with torch.profiler.profile(activities=[ProfilerActivity.CPU]) as profiler:
-        start = time.perf_counter()
-        step()
-        total = time.perf_counter() - start
-    seconds = {}
-    for event in profiler.key_averages():
-        kind = kind_of(event.key)
-        seconds[kind] = seconds.get(kind, 0.0) + event.self_cpu_time_total * 1e-6
-    seconds["between operators"] = max(total - sum(seconds.values()), 0.0)
-    return seconds
-
-
 def main():
     parser = argparse.ArgumentParser()
     names = ("vocabulary", "context", "layers", "heads", "width", "hidden", "batch", "threads")
@@ -116,12 +86,20 @@ def main():
         optimizer.step()
         return loss.item()  # waits for the device
 
+    def operators():
+        with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+            step()
+        return [
+            {"name": e.key, "calls": e.count, "seconds": e.self_cpu_time_total * 1e-6}
+            for e in profile.key_averages()
+        ]
+
     if a.device != "cpu" or a.compile:
         step()  # compiles, and fails here where memory does not suffice
     print(json.dumps({"version": torch.__version__.split("+")[0]}), flush=True)
     for line in sys.stdin:
-        if line.strip() == "profile":
-            print(json.dumps(profile(step)), flush=True)
+        if line.strip() == "operators":
+            print(json.dumps({"operators": operators()}), flush=True)
             continue
         if line.strip() != "step":
             break

@@ -73,6 +73,21 @@ void append_step(std::string& out, const Report& report) {
   line("all", total, least);
 }
 
+nlohmann::json step_to_json(const std::vector<OperatorTime>& step, const Machine& m) {
+  nlohmann::json all = nlohmann::json::array();
+  for (const OperatorTime& o : step) {
+    all.push_back({{"name", o.name},
+                   {"calls", o.calls},
+                   {"flops", o.flops},
+                   {"bytes", o.bytes},
+                   {"least_seconds", least_seconds(m, o)},
+                   {"median", o.seconds.median},
+                   {"min", o.seconds.min},
+                   {"max", o.seconds.max}});
+  }
+  return all;
+}
+
 }  // namespace
 
 double least_seconds(const Machine& m, const OperatorTime& o) {
@@ -122,19 +137,6 @@ nlohmann::json to_json(const Report& report) {
                     {"limit", row.limit},
                     {"figures", figures}});
   }
-  nlohmann::json step = nlohmann::json::array();
-  for (const OperatorTime& o : report.step) {
-    step.push_back({{"name", o.name},
-                    {"calls", o.calls},
-                    {"flops", o.flops},
-                    {"bytes", o.bytes},
-                    {"least_seconds", least_seconds(m, o)},
-                    {"median", o.seconds.median},
-                    {"min", o.seconds.min},
-                    {"max", o.seconds.max}});
-  }
-  nlohmann::json peer = nlohmann::json::object();
-  for (const auto& [kind, seconds] : report.peer_step.seconds) peer[kind] = seconds;
   return {{"machine",
            {{"processor", m.processor},
             {"threads", m.threads},
@@ -143,8 +145,8 @@ nlohmann::json to_json(const Report& report) {
             {"bandwidth_gbs", m.bandwidth_gbs},
             {"compiler", m.compiler}}},
           {"rows", rows},
-          {"step_operators", step},
-          {"step_of_peer", {{"who", report.peer_step.who}, {"seconds", peer}}}};
+          {"step_operators", step_to_json(report.step, m)},
+          {"pytorch_step_operators", step_to_json(report.peer_step, m)}};
 }
 
 std::vector<Row> rows_from_json(const nlohmann::json& rows) {

@@ -3,7 +3,6 @@
 
 #include <nlohmann/json_fwd.hpp>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "bench/measure.h"
@@ -35,13 +34,6 @@ struct OperatorTime {
   Timing seconds;               // of a step
 };
 
-// What a step takes in another program, by kinds of operators; a profiler's seconds, which include
-// the profiler's own.
-struct PeerStep {
-  std::string who;
-  std::vector<std::pair<std::string, double>> seconds;
-};
-
 struct Machine {
   std::string processor;
   std::string device = "cpu";  // where the kernels ran
@@ -54,8 +46,8 @@ struct Machine {
 struct Report {
   Machine machine;
   std::vector<Row> rows;
-  std::vector<OperatorTime> step;  // in the order of the first calls
-  PeerStep peer_step;
+  std::vector<OperatorTime> step;       // in the order of the first calls
+  std::vector<OperatorTime> peer_step;  // PyTorch's operators, by their time; names and times alone
 };
 
 // The least time that the machine's measured peak and bandwidth allow, whichever takes longer. What

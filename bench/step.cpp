@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -34,23 +36,7 @@ std::unique_ptr<Peer> start_twin(const Settings& s, const std::vector<std::strin
 struct Twin {
   std::string name;
   std::unique_ptr<Peer> peer;
-  bool compiled = false;
 };
-
-// Where the time goes in PyTorch as it is written; compiled, its operators have other names.
-PeerStep profile_of(const std::vector<Twin>& twins) {
-  PeerStep result;
-  for (const Twin& twin : twins) {
-    if (twin.compiled) continue;
-    result.who = twin.name;
-    twin.peer->write_line("profile");
-    const auto answer = nlohmann::json::parse(twin.peer->read_line());
-    for (const auto& [kind, seconds] : answer.items()) {
-      result.seconds.emplace_back(kind, seconds.get<double>());
-    }
-  }
-  return result;
-}
 
 // Plain PyTorch and compiled; in bf16 compiled alone, which is its best. GPT-2's shape is what the
 // twin speaks. One that cannot run (no GPU that it knows, too little memory) is said and left out.
@@ -70,13 +56,36 @@ std::vector<Twin> start_twins(const Settings& s) {
     std::unique_ptr<Peer> peer = start_twin(s, options);
     try {
       const auto answer = nlohmann::json::parse(peer->read_line());
-      twins.push_back({name + " " + answer.at("version").get<std::string>(), std::move(peer),
-                       name == "compiled"});
+      twins.push_back({name + " " + answer.at("version").get<std::string>(), std::move(peer)});
     } catch (const std::exception& problem) {
       fmt::print(stderr, "bench: without {}: {}\n", name, problem.what());
     }
   }
   return twins;
+}
+
+// Where PyTorch's time goes, by its own profiler: operators that take a thousandth of the step.
+void ask_operators(Report& report, Peer& twin, int rounds) {
+  std::map<std::string, std::pair<int, std::vector<double>>> times;
+  double all = 0;
+  for (int round = -1; round < rounds; ++round) {  // the first one starts the profiler
+    twin.write_line("operators");
+    const auto answer = nlohmann::json::parse(twin.read_line());
+    for (const auto& o : answer.at("operators")) {
+      if (round < 0) continue;
+      auto& [calls, seconds] = times[o.at("name").get<std::string>()];
+      calls = o.at("calls").get<int>();
+      seconds.push_back(o.at("seconds").get<double>());
+      all += seconds.back() / rounds;
+    }
+  }
+  for (auto& [name, time] : times) {
+    const Timing seconds = summarize(time.second);
+    if (seconds.median * 1000 < all) continue;
+    report.peer_step.push_back({name, time.first, 0, 0, seconds});
+  }
+  std::sort(report.peer_step.begin(), report.peer_step.end(),
+            [](const auto& a, const auto& b) { return a.seconds.median > b.seconds.median; });
 }
 
 // The same step once more, each operator timed.
@@ -114,7 +123,9 @@ void bench_whole_step(Report& report, const Settings& settings) {
     row.figures.push_back(speed(candidates[i].name, times[i], tokens));
   }
   report.rows.push_back(std::move(row));
-  if (settings.on_host()) report.peer_step = profile_of(twins);
+  if (!twins.empty() && settings.on_host() && !settings.bf16) {
+    ask_operators(report, *twins[0].peer, std::min(settings.rounds, 3));
+  }
 }
 
 }  // namespace
