@@ -61,6 +61,7 @@ std::string to_table(const Report& report) {
   const Machine& m = report.machine;
   std::string out = fmt::format("{}, {} threads, {}\n", m.processor, m.threads, m.compiler);
   if (m.device == "cpu") {
+    out += fmt::format("  kernels: {}\n", m.level);
     out += fmt::format(
         "  peak {} GFLOP/s (fused multiply-adds in registers), reads {} GB/s from memory\n",
         number(m.peak_gflops), number(m.bandwidth_gbs));
@@ -99,7 +100,8 @@ nlohmann::json to_json(const Report& report) {
             {"device", m.device},
             {"peak_gflops", m.peak_gflops},
             {"bandwidth_gbs", m.bandwidth_gbs},
-            {"compiler", m.compiler}}},
+            {"compiler", m.compiler},
+            {"level", m.level}}},
           {"rows", rows}};
 }
 

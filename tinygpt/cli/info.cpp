@@ -14,6 +14,7 @@
 #include "tinygpt/cli/kernels.h"
 #include "tinygpt/cli/terminal.h"
 #include "tinygpt/core/error.h"
+#include "tinygpt/cpu/levels.h"
 #include "tinygpt/cuda/table.h"
 #include "tinygpt/infer/engine.h"
 #include "tinygpt/model/folder.h"
@@ -216,6 +217,27 @@ void print_gpus(const Ledgers& l) {
   }
 }
 
+// The instructions that the processor's kernels were compiled for: the level that computes, and why
+// others of this program do not.
+void print_levels() {
+  fmt::print("\nKernels on the processor: {}", cpu::chosen_level());
+  std::string others, absent;
+  for (const cpu::Level& level : cpu::levels()) {
+    if (level.missing.empty() && level.name != cpu::chosen_level()) others += " " + level.name;
+    if (!level.missing.empty()) absent += fmt::format("; {} needs {}", level.name, level.missing);
+  }
+  if (!others.empty()) fmt::print(" (TINYGPT_CPU=NAME takes another:{})", others);
+  fmt::print("{}\n", absent);
+}
+
+ordered_json levels_json() {
+  ordered_json j = {{"chosen", cpu::chosen_level()}};
+  for (const cpu::Level& level : cpu::levels()) {
+    j["levels"].push_back({{"name", level.name}, {"missing", level.missing}});
+  }
+  return j;
+}
+
 ordered_json config_json(const GptConfig& c) {
   return {{"family", family_name(c.family)},
           {"vocab_size", c.vocab_size},
@@ -261,6 +283,7 @@ void print_json(const Ledgers& l) {
     j["largest_gpu_batch"].push_back(
         {{"gib", row.gib}, {"float", row.in_float}, {"bf16", row.in_bf16}});
   }
+  j["processor_kernels"] = levels_json();
   fmt::print("{}\n", j.dump(2, ' ', false, ordered_json::error_handler_t::replace));
 }
 
@@ -279,6 +302,7 @@ void list_configs(bool json) {
                grouped(total), family_name(c.family), c.layers, c.heads, c.width, c.context_length);
   }
   if (json) fmt::print("{}\n", all.dump(2));
+  if (!json) print_levels();
 }
 
 void info(Arguments& a) {
@@ -291,6 +315,7 @@ void info(Arguments& a) {
   print_memory(l);
   print_engines(l);
   print_gpus(l);
+  print_levels();
 }
 
 }  // namespace
