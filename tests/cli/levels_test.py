@@ -32,7 +32,7 @@ class LevelsTest(ProgramTest):
         usable = self.kernels()["chosen"]
         for words in (["info", "--config", "demo"], ["generate", "--model", "nowhere"],
                       ["train", "--data", self.corpus, "--out", "model"]):
-            error = self.refuse(*words, naming="TINYGPT_CPU=mmx", environment=asking("mmx"), begun=True)
+            error = self.refuse(*words, naming="TINYGPT_CPU=mmx", environment=asking("mmx"))
             self.assertIn(usable, error)
         self.assertFalse(os.path.exists(self.path("model")))
 

@@ -217,17 +217,17 @@ void print_gpus(const Ledgers& l) {
   }
 }
 
-// The instructions that the processor's kernels were compiled for: the level that computes, and why
-// others of this program do not.
+// The instructions that the processor's kernels were compiled for: the level that computes, and, of
+// the others that this program has, how to take them or why they cannot run here.
 void print_levels() {
-  fmt::print("\nKernels on the processor: {}", cpu::chosen_level());
-  std::string others, absent;
+  const std::string chosen = cpu::chosen_level();
+  fmt::print("\n{}\n", bold("Kernels on the processor: " + chosen));
   for (const cpu::Level& level : cpu::levels()) {
-    if (level.missing.empty() && level.name != cpu::chosen_level()) others += " " + level.name;
-    if (!level.missing.empty()) absent += fmt::format("; {} needs {}", level.name, level.missing);
+    if (level.name == chosen) continue;
+    fmt::print("  {:<12}{}\n", level.name,
+               level.missing.empty() ? "taken where TINYGPT_CPU names it"
+                                     : "needs what this processor has not: " + level.missing);
   }
-  if (!others.empty()) fmt::print(" (TINYGPT_CPU=NAME takes another:{})", others);
-  fmt::print("{}\n", absent);
 }
 
 ordered_json levels_json() {
@@ -306,6 +306,7 @@ void list_configs(bool json) {
 }
 
 void info(Arguments& a) {
+  (void)cpu::chosen_level();  // a wrong TINYGPT_CPU is refused before anything is printed
   if (a.model.empty() && a.config.empty()) return list_configs(a.json);
   const Ledgers l = make_ledgers(a);
   if (a.json) return print_json(l);
