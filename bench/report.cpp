@@ -104,6 +104,7 @@ std::string to_table(const Report& report) {
   const Machine& m = report.machine;
   std::string out = fmt::format("{}, {} threads, {}\n", m.processor, m.threads, m.compiler);
   if (m.device == "cpu") {
+    out += fmt::format("  kernels: {}\n", m.level);
     out += fmt::format(
         "  peak {} GFLOP/s (fused multiply-adds in registers), reads {} GB/s from memory\n",
         number(m.peak_gflops), number(m.bandwidth_gbs));
@@ -143,7 +144,8 @@ nlohmann::json to_json(const Report& report) {
             {"device", m.device},
             {"peak_gflops", m.peak_gflops},
             {"bandwidth_gbs", m.bandwidth_gbs},
-            {"compiler", m.compiler}}},
+            {"compiler", m.compiler},
+            {"level", m.level}}},
           {"rows", rows},
           {"step_operators", step_to_json(report.step, m)},
           {"pytorch_step_operators", step_to_json(report.peer_step, m)}};

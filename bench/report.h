@@ -41,6 +41,7 @@ struct Machine {
   double peak_gflops = 0;    // measured fused multiply-adds, `threads` threads
   double bandwidth_gbs = 0;  // measured reads from memory
   std::string compiler;
+  std::string level;  // of the processor's kernels (tinygpt/cpu/levels.h)
 };
 
 struct Report {

@@ -21,6 +21,7 @@
 #include "tinygpt/cli/kernels.h"
 #include "tinygpt/core/error.h"
 #include "tinygpt/core/file.h"
+#include "tinygpt/cpu/levels.h"
 #include "tinygpt/cpu/peak.h"
 #include "tinygpt/io/tokenizer_json.h"
 #include "tinygpt/text/tinytales.h"
@@ -113,8 +114,9 @@ void choose_device(Arguments& a) {
 }
 
 bench::Machine machine_of(const bench::Settings& s) {
-  bench::Machine machine{processor_name(), s.device, s.threads, 0, 0, "g++ " __VERSION__};
+  bench::Machine machine{processor_name(), s.device, s.threads, 0, 0, "g++ " __VERSION__, ""};
   if (s.on_host()) {
+    machine.level = cpu::chosen_level();
     machine.peak_gflops = cpu::measure_peak_flops(s.threads) * 1e-9;
     machine.bandwidth_gbs = bench::measure_read_bandwidth(s.threads) * 1e-9;
   }

@@ -1,12 +1,12 @@
-#include "tinygpt/cpu/table.h"
-
 #include "solutions/table.h"
 #include "tinygpt/cpu/kernels.h"
+#include "tinygpt/cpu/level.h"
 
 namespace tinygpt::cpu {
+namespace {
 
 // The tables of sinusoidal and rotary positions stay the reference's: they are made once.
-Ops<float> ops() {
+Ops<float> fast_ops() {
   Ops<float> ops = ref::ops();
   ops.embedding_forward = embedding_forward;
   ops.embedding_backward = embedding_backward;
@@ -61,5 +61,9 @@ Ops<float> ops() {
   ops.attention_decode_scratch_size = attention_decode_scratch_size;
   return ops;
 }
+
+}  // namespace
+
+CpuKernels compiled_kernels() { return {fast_ops(), measure_vector_peak}; }
 
 }  // namespace tinygpt::cpu
