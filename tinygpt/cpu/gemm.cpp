@@ -144,6 +144,18 @@ struct RowsOfA {
   std::int64_t k_step, row_step;
 };
 
+// What finish_tile reads and writes beside c lies in rows far apart, which nothing foresees: asked
+// for before a tile's products, it is there after them.
+void fetch_for_finish(const Gemm& p, std::int64_t row, std::int64_t column, int rows, int columns) {
+  for (int r = 0; r < rows; ++r) {
+    const std::int64_t at = (row + r) * p.columns + column;
+    for (const std::int64_t edge : {at, at + columns - 1}) {
+      if (p.gelu != nullptr) __builtin_prefetch(p.gelu + edge, 1);
+      if (p.slope_of != nullptr) __builtin_prefetch(p.slope_of + edge);
+    }
+  }
+}
+
 void multiply_tile(const Gemm& p, const Pass& pass, const RowsOfA& a, const float* b,
                    std::int64_t row, std::int64_t column, int rows, int columns) {
   float* c = p.c + row * p.columns + column;
@@ -152,6 +164,8 @@ void multiply_tile(const Gemm& p, const Pass& pass, const RowsOfA& a, const floa
   const std::int64_t start_step = add_to_c ? p.columns : 0;
   TileTask task{pass.depth,   a.data, a.k_step,   a.row_step, b,
                 kTileColumns, start,  start_step, c,          p.columns};
+  const bool finish = pass.last && (p.gelu != nullptr || p.slope_of != nullptr);
+  if (finish) fetch_for_finish(p, row, column, rows, columns);
   alignas(64) float edge[kTileRows * kTileColumns];
   if (columns < kTileColumns) {  // ragged: a whole tile beside c, of which the valid part is taken
     task.start = kZeros;
@@ -169,8 +183,7 @@ void multiply_tile(const Gemm& p, const Pass& pass, const RowsOfA& a, const floa
       c[r * p.columns + j] = start[r * start_step + j] + edge[r * kTileColumns + j];
     }
   }
-  const bool unfinished = p.gelu != nullptr || p.slope_of != nullptr;
-  if (pass.last && unfinished) finish_tile(p, row, column, rows, columns);
+  if (finish) finish_tile(p, row, column, rows, columns);
 }
 
 RowsOfA rows_of_a(const Gemm& p, const float* packed, std::int64_t k, std::int64_t first,
