@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <memory>
+#include <string>
 
 #include "tinygpt/simt/check.h"
 #include "tinygpt/simt/memory.h"
@@ -17,17 +18,17 @@ namespace {
 
 const simt::Checking* watching = nullptr;
 
-const char* nudge_for(const simt::Report& report) {
+std::string nudge_for(const simt::Report& report) {
   switch (report.fault) {
     case simt::Fault::race:
-      if (report.at.file.ends_with(".cuh")) {
-        return "The line is in code that you call. Two threads write there what one should: has "
-               "the block the shape that this code is written for, as many threads in x and in y? "
-               "Or is a __syncthreads() missing before or after the call?";
-      }
-      return "Two threads touch the same value, at least one writes it, and nothing puts them in "
-             "order. Within a block a __syncthreads() between write and read does; between blocks "
-             "nothing does, so each value needs one owner, or an atomic.";
+      return std::string(
+                 "Two threads touch the same value, at least one writes it, and nothing puts them "
+                 "in order. Within a block a __syncthreads() between write and read does; between "
+                 "blocks nothing does, so each value needs one owner, or an atomic.") +
+             (report.at.file.ends_with(".cuh")
+                  ? " The line is in code that you call: has the block the shape, in x and in y, "
+                    "that it is written for?"
+                  : "");
     case simt::Fault::out_of_bounds:
       if (report.message.find("that the launch sized") != std::string::npos) {
         return "An extern __shared__ array has as many bytes as the launch says, which "
