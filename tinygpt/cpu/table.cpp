@@ -47,6 +47,9 @@ Ops<float> fast_ops() {
   ops.lora_merge = lora_merge;
   ops.lora_scratch_size = lora_scratch_size;
   ops.linear_gelu_forward = linear_gelu_forward;
+  ops.linear_backward_write = linear_backward_write;
+  ops.attention_backward_write = attention_backward_write;
+  ops.adamw_clipped_step = adamw_clipped_step;
   ops.residual_layernorm_forward = residual_layernorm_forward;
   ops.residual_rmsnorm_forward = residual_rmsnorm_forward;
   ops.quantized_packed_size = quantized_packed_size;
