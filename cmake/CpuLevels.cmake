@@ -61,8 +61,8 @@ function(tinygpt_cpu_level level)
   set_source_files_properties(${output} PROPERTIES EXTERNAL_OBJECT ON GENERATED ON)
 endfunction()
 
-# tinygpt_cpu_levels(NAME sources...): the library tinygpt_NAME, which has the sources at every level and chooses.
-function(tinygpt_cpu_levels name)
+# tinygpt_cpu_levels(NAME "once..." sources...): the library tinygpt_NAME of the sources at every level, and some once.
+function(tinygpt_cpu_levels name once)
   foreach(level ${TINYGPT_CPU_LEVELS})
     tinygpt_cpu_level(${level} ${ARGN})
     list(APPEND objects ${CMAKE_CURRENT_BINARY_DIR}/${level}.o)
@@ -71,7 +71,7 @@ function(tinygpt_cpu_levels name)
   endforeach()
   set(file ${CMAKE_BINARY_DIR}/generated/tinygpt/cpu/level_list.h)
   file(CONFIGURE OUTPUT ${file} CONTENT "${list}" @ONLY)
-  add_library(tinygpt_${name} STATIC EXCLUDE_FROM_ALL levels.cpp processor.cpp ${objects}) # built where it is linked
+  add_library(tinygpt_${name} STATIC EXCLUDE_FROM_ALL ${once} ${objects}) # built where it is linked
   target_link_libraries(tinygpt_${name} PUBLIC tinygpt_options tinygpt_solutions OpenMP::OpenMP_CXX)
   target_compile_definitions(tinygpt_${name} PRIVATE TINYGPT_CPU_LEVEL_LIST="${file}")
   set_target_properties(tinygpt_${name} PROPERTIES TINYGPT_LEVEL_OBJECTS "${objects}") # for the test of their symbols
