@@ -2,6 +2,7 @@
 
 #include "solutions/table.h"
 #include "tinygpt/cpu/kernels.h"
+#include "tinygpt/cpu/team.h"
 
 namespace tinygpt::cpu {
 
@@ -56,6 +57,8 @@ Ops<float> ops() {
   ops.kv_append = kv_append;
   ops.attention_decode = attention_decode;
   ops.attention_decode_scratch_size = attention_decode_scratch_size;
+  ops.keep_awake = keep_awake;
+  ops.read_ahead = read_ahead;
   return ops;
 }
 
