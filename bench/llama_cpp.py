@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Prompts and texts beside llama.cpp, on the same GGUF files, in turn.
 
-    bench/llama_cpp.py [--write] [--rounds N] [--threads N] [--llama-bench PROGRAM] [--build FOLDER]
+    bench/llama_cpp.py [--write] [--rounds N] [--threads N] [--llama-bench PROGRAM] [--build FOLDER] [--json FILE]
 
 A model of random weights in the shape of 110M LLaMA is written as Q8_0, Q4_0 and F32. Reading a prompt of 256 tokens
 and writing 64 are timed with build/default/bin/bench-inference and with llama.cpp's own llama-bench, one round of each
@@ -144,11 +144,26 @@ def limits(arguments, speeds, facts):
     return lines
 
 
+def as_report(speeds, facts):
+    """The rows of one report of `tinygpt bench`. What memory gives is the limit of writing."""
+    report = []
+    for what, section in (("decode", "writing, 110M LLaMA"), ("prefill", "reading a prompt, 110M LLaMA")):
+        for kind in TYPES:
+            figures = [{"who": who, "median": statistics.median(speeds[kind][who][what]),
+                        "min": min(speeds[kind][who][what]), "max": max(speeds[kind][who][what])}
+                       for who in ("tinygpt", "llama.cpp")]
+            reads = facts["bytes"][kind] if what == "decode" else 0
+            report.append({"section": section, "name": kind.upper(), "unit": "tokens/s",
+                           "limit": statistics.median(facts["bandwidth"]) / reads if reads else 0, "figures": figures})
+    return report
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--write", action="store_true")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--json", help="write rows of a report of tinygpt bench to this file, too")
     parser.add_argument("--llama-bench", help="a llama-bench that you have")
     parser.add_argument("--build", default=os.path.join(ROOT, "build", "default"), help="where bench-inference is")
     arguments = parser.parse_args()
@@ -158,8 +173,12 @@ def main():
                          % (ours, arguments.build))
     theirs = arguments.llama_bench or build_llama_bench()
     with tempfile.TemporaryDirectory() as folder:
-        text = page(arguments, *measure(arguments, ours, theirs, folder))
+        measured = measure(arguments, ours, theirs, folder)
+    text = page(arguments, *measured)
     print(text, end="")
+    if arguments.json:
+        with open(arguments.json, "w", encoding="utf-8") as file:
+            json.dump(as_report(*measured), file)
     if arguments.write:
         with open(os.path.join(ROOT, "bench", "results", "llama_cpp.md"), "w", encoding="utf-8") as file:
             file.write(text)

@@ -84,6 +84,9 @@ struct Ops {
   ResidualLayernormForward<Real>* residual_layernorm_forward = nullptr;
   ResidualRmsnormForward<Real>* residual_rmsnorm_forward = nullptr;
   LinearLoraForward<Real>* linear_lora_forward = nullptr;
+  LinearBackwardWrite<Real>* linear_backward_write = nullptr;
+  AttentionBackwardWrite<Real>* attention_backward_write = nullptr;
+  AdamwClippedStep<Real>* adamw_clipped_step = nullptr;
 
   // Optional, for devices whose memory the host cannot read: elsewhere the host draws. Not visited
   // below, since there is nothing to mix.
@@ -159,6 +162,9 @@ void for_each_entry(Visit&& visit) {
   visit("fused", &O::residual_layernorm_forward);
   visit("fused", &O::residual_rmsnorm_forward);
   visit("fused", &O::linear_lora_forward);
+  visit("fused", &O::linear_backward_write);
+  visit("fused", &O::attention_backward_write);
+  visit("fused", &O::adamw_clipped_step);
 }
 
 // A table by its name, for mixing: {"ref", ref::ops()}, {"cpu", cpu::ops()}, {"mine", ...}.
