@@ -1,6 +1,7 @@
 #include "solutions/table.h"
 #include "tinygpt/cpu/kernels.h"
 #include "tinygpt/cpu/level.h"
+#include "tinygpt/cpu/team.h"
 
 namespace tinygpt::cpu {
 namespace {
@@ -59,6 +60,8 @@ Ops<float> fast_ops() {
   ops.kv_append = kv_append;
   ops.attention_decode = attention_decode;
   ops.attention_decode_scratch_size = attention_decode_scratch_size;
+  ops.keep_awake = keep_awake;
+  ops.read_ahead = read_ahead;
   return ops;
 }
 
