@@ -2,7 +2,8 @@
 
 Reads its shape from the command line, prints one line of JSON when it is ready, and then, for each
 line "step" on standard input, takes one training step and prints its seconds. So the two programs
-can be timed in turn in one run.
+can be timed in turn in one run. The line "operators" takes a step under PyTorch's profiler and prints
+the seconds of each of its operators, without those that it calls.
 """
 
 import argparse
@@ -85,10 +86,21 @@ def main():
         optimizer.step()
         return loss.item()  # waits for the device
 
-    if a.device != "cpu":
+    def operators():
+        with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+            step()
+        return [
+            {"name": e.key, "calls": e.count, "seconds": e.self_cpu_time_total * 1e-6}
+            for e in profile.key_averages()
+        ]
+
+    if a.device != "cpu" or a.compile:
         step()  # compiles, and fails here where memory does not suffice
     print(json.dumps({"version": torch.__version__.split("+")[0]}), flush=True)
     for line in sys.stdin:
+        if line.strip() == "operators":
+            print(json.dumps({"operators": operators()}), flush=True)
+            continue
         if line.strip() != "step":
             break
         start = time.perf_counter()

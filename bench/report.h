@@ -26,6 +26,14 @@ struct Row {
   std::vector<Figure> figures;  // the first is ours
 };
 
+// One operator of one layer ("qkv backward"), all its calls in a training step together.
+struct OperatorTime {
+  std::string name;
+  int calls = 0;
+  double flops = 0, bytes = 0;  // by its formula; every buffer read or written once
+  Timing seconds;               // of a step
+};
+
 struct Machine {
   std::string processor;
   std::string device = "cpu";  // where the kernels ran
@@ -33,14 +41,24 @@ struct Machine {
   double peak_gflops = 0;    // measured fused multiply-adds, `threads` threads
   double bandwidth_gbs = 0;  // measured reads from memory
   std::string compiler;
+  std::string level;  // of the processor's kernels (tinygpt/cpu/levels.h)
 };
 
 struct Report {
   Machine machine;
   std::vector<Row> rows;
+  std::vector<OperatorTime> step;       // in the order of the first calls
+  std::vector<OperatorTime> peer_step;  // PyTorch's operators, by their time; names and times alone
 };
+
+// The least time that the machine's measured peak and bandwidth allow, whichever takes longer. What
+// still lies in a cache may be quicker.
+double least_seconds(const Machine& machine, const OperatorTime& operation);
 
 std::string to_table(const Report& report);
 nlohmann::json to_json(const Report& report);
+
+// Rows that a script has measured: what to_json makes of rows. Throws Error on anything else.
+std::vector<Row> rows_from_json(const nlohmann::json& rows);
 
 }  // namespace tinygpt::bench

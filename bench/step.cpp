@@ -1,73 +1,20 @@
 #include <fmt/format.h>
-#include <stdlib.h>
 
-#include <cstdint>
-#include <filesystem>
+#include <algorithm>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
-#include <system_error>
 
 #include "bench/device.h"
 #include "bench/kernels.h"
+#include "bench/operators.h"
 #include "bench/peer.h"
+#include "bench/training_step.h"
 #include "tinygpt/core/error.h"
-#include "tinygpt/core/random.h"
 #include "tinygpt/model/gpt.h"
-#include "tinygpt/text/token_file.h"
-#include "tinygpt/train/trainer.h"
 
 namespace tinygpt::bench {
 namespace {
-
-// Random tokens, in a file that is mapped and then removed: a trainer reads from files.
-TokenFile random_tokens(int vocabulary, int count) {
-  Random random{2};
-  std::vector<int> ids(static_cast<std::size_t>(count));
-  for (int& id : ids) {
-    id = static_cast<int>(random.below(static_cast<std::uint64_t>(vocabulary)));
-  }
-  std::string folder = (std::filesystem::temp_directory_path() / "tinygpt-bench-XXXXXX").string();
-  check(::mkdtemp(folder.data()) != nullptr,
-        [&] { return fmt::format("{}: the folder cannot be made", folder); });
-  const std::filesystem::path path = std::filesystem::path(folder) / "tokens.npy";
-  write_token_file(path, ids, vocabulary);
-  TokenFile file(path, vocabulary);
-  std::error_code ignored;
-  std::filesystem::remove_all(folder, ignored);
-  return file;
-}
-
-TrainSettings step_settings(const Settings& s) {
-  TrainSettings settings;
-  settings.batch = s.batch;
-  settings.time = s.time;
-  settings.steps = 1'000'000;  // more than are taken
-  settings.warmup = 0;
-  settings.lr = 1e-4f;
-  settings.min_lr = 1e-5f;
-  settings.dtype = s.bf16 ? "bf16" : "float";
-  return settings;
-}
-
-// A model, and the trainer whose step is measured: what `tinygpt train` does, with the one copy to
-// the host that it waits for. In bf16 the model has the master weights alone.
-struct Step {
-  explicit Step(const Settings& s)
-      : data(random_tokens(s.config.vocab_size, 1 << 16 | s.time)),
-        rounded(s.bf16
-                    ? make_gpt(s.config, s.bf16_ops, s.memory, Purpose::training, s.batch, s.time)
-                    : Gpt<Bfloat16>{}),
-        model(s.bf16 ? make_gpt(s.config, s.ops, s.memory, Purpose::inference, 1, 1)
-                     : make_gpt(s.config, s.ops, s.memory, Purpose::training, s.batch, s.time)),
-        trainer(make_trainer(model, step_settings(s), s.bf16 ? &rounded : nullptr)) {
-    init_parameters(model, 1);
-  }
-  void run() { train_step(trainer, data); }
-  TokenFile data;
-  Gpt<Bfloat16> rounded;
-  Gpt<float> model;
-  Trainer trainer;
-};
 
 // PyTorch's twin, an optional peer.
 std::unique_ptr<Peer> start_twin(const Settings& s, const std::vector<std::string>& how) {
@@ -91,8 +38,8 @@ struct Twin {
   std::unique_ptr<Peer> peer;
 };
 
-// Plain PyTorch; in bf16 its best, compiled. GPT-2's shape is what the twin speaks. One that cannot
-// run (no GPU that it knows, too little memory) is said and left out.
+// Plain PyTorch and compiled; in bf16 compiled alone, which is its best. GPT-2's shape is what the
+// twin speaks. One that cannot run (no GPU that it knows, too little memory) is said and left out.
 std::vector<Twin> start_twins(const Settings& s) {
   std::vector<Twin> twins;
   if (s.python.empty() || s.config.family != Family::gpt2 || s.device == "emulated") return twins;
@@ -102,25 +49,57 @@ std::vector<Twin> start_twins(const Settings& s) {
   };
   const std::string device = s.on_host() ? "cpu" : "cuda";
   std::vector<Way> ways;
+  const char* dtype = s.bf16 ? "bf16" : "float32";
   if (!s.bf16) ways.push_back({"PyTorch", {"--device", device}});
-  else ways.push_back({"compiled", {"--device", device, "--dtype", "bf16", "--compile"}});
+  ways.push_back({"compiled", {"--device", device, "--dtype", dtype, "--compile"}});
   for (const auto& [name, options] : ways) {
     std::unique_ptr<Peer> peer = start_twin(s, options);
     try {
       const auto answer = nlohmann::json::parse(peer->read_line());
       twins.push_back({name + " " + answer.at("version").get<std::string>(), std::move(peer)});
     } catch (const std::exception& problem) {
-      check(!s.on_host(), problem.what());
       fmt::print(stderr, "bench: without {}: {}\n", name, problem.what());
     }
   }
   return twins;
 }
 
+// Where PyTorch's time goes, by its own profiler: operators that take a thousandth of the step.
+void ask_operators(Report& report, Peer& twin, int rounds) {
+  std::map<std::string, std::pair<int, std::vector<double>>> times;
+  double all = 0;
+  for (int round = -1; round < rounds; ++round) {  // the first one starts the profiler
+    twin.write_line("operators");
+    const auto answer = nlohmann::json::parse(twin.read_line());
+    for (const auto& o : answer.at("operators")) {
+      if (round < 0) continue;
+      auto& [calls, seconds] = times[o.at("name").get<std::string>()];
+      calls = o.at("calls").get<int>();
+      seconds.push_back(o.at("seconds").get<double>());
+      all += seconds.back() / rounds;
+    }
+  }
+  for (auto& [name, time] : times) {
+    const Timing seconds = summarize(time.second);
+    if (seconds.median * 1000 < all) continue;
+    report.peer_step.push_back({name, time.first, 0, 0, seconds});
+  }
+  std::sort(report.peer_step.begin(), report.peer_step.end(),
+            [](const auto& a, const auto& b) { return a.seconds.median > b.seconds.median; });
+}
+
+// On the host each operator of the step keeps its time, which costs a ten-thousandth of it.
+Settings with_clocks(Settings s) {
+  if (!s.on_host() || s.bf16) return s;
+  s.ops = timed_ops(s.ops, s.config);
+  s.memory = timed_memory(s.memory);
+  return s;
+}
+
 }  // namespace
 
 void bench_step(Report& report, const Settings& settings) {
-  Step step(settings);
+  TrainingStep step(with_clocks(settings));
   const std::vector<Twin> twins = start_twins(settings);
   std::vector<Candidate> candidates = {{"tinygpt", [&] { step.run(); }}};
   for (const Twin& twin : twins) {
@@ -144,6 +123,9 @@ void bench_step(Report& report, const Settings& settings) {
     row.figures.push_back(speed(candidates[i].name, times[i], tokens));
   }
   report.rows.push_back(std::move(row));
+  if (!settings.on_host() || settings.bf16) return;
+  report.step = time_operators([&] { step.run(); }, settings.rounds);
+  if (!twins.empty()) ask_operators(report, *twins[0].peer, std::min(settings.rounds, 3));
 }
 
 }  // namespace tinygpt::bench

@@ -21,7 +21,7 @@ def grid_figure(folder):
     d.line(left, y, left + width, y, "line", 1.6)
     for name, value in WEIGHTS:
         d.circle(at(value), y, 5, "accent")
-        d.text(at(value), y - 14, "%s %.2f" % (name, value), 12, "ink", "middle")
+        d.text(at(value), y - (32 if name == "." else 14), "%s %.2f" % (name, value), 12, "ink", "middle")
     y = 156
     d.text(left, 226, "the sixteen steps of Q4_0, 0.2 apart, and their codes", 14, "second", bold=True)
     d.line(left, y, left + width, y, "line", 1.6)
@@ -34,7 +34,7 @@ def grid_figure(folder):
         d.arrow(at(value), 74, at(nearest), y - 9, "dim", 1.3)
     d.text(at(0), y + 44, "zero is code 8", 12, "second", "middle")
     d.text(at(1.4), y + 44, "there is no step 16", 12, "second", "middle")
-    d.text(at(-1.6), y + 44, "the largest is code 0", 12, "second", "middle")
+    d.text(at(-1.6), y + 44, "the farthest is code 0", 12, "second", "middle")
     d.save(folder, "grid")
 
 

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "solutions/table.h"
@@ -24,9 +25,9 @@ const std::filesystem::path kFolder = TINYGPT_INTEROP_FOLDER;
 
 std::vector<NamedOps> tables() {
   NamedOps plain{"cpu without fused operators", cpu::ops()};
-  plain.ops.linear_gelu_forward = nullptr;
-  plain.ops.residual_layernorm_forward = nullptr;
-  plain.ops.residual_rmsnorm_forward = nullptr;
+  for_each_entry<float>([&](std::string_view group, auto entry) {
+    if (group == "fused") plain.ops.*entry = nullptr;
+  });
   return {{"ref", ref::ops()}, {"cpu", cpu::ops()}, plain};
 }
 

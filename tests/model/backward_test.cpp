@@ -53,6 +53,33 @@ TEST_CASE("one batch can be learned by heart", "[model][training]") {
   }
 }
 
+TEST_CASE("gradients that a backward pass starts are those that it adds to zeros",
+          "[model][backward]") {
+  for (const NamedOps& table : all_tables()) {
+    for (const GptConfig& config : {tiny_gpt2(), tiny_llama()}) {
+      INFO(table.name);
+      Gpt<float> model = make_tiny(config, table.ops);
+      randomize_parameters(model, 5);
+      Batch first = random_batch(config, 3, 8), second = random_batch(config, 2, 8);
+      const auto gradients = [&](void (*begin)(Gpt<float>&)) {
+        begin(model);
+        for (const Batch* batch : {&first, &second}) {
+          loss_of(model, *batch);
+          backward(model, 0.5f);
+        }
+        return std::vector<float>(model.grads(), model.grads() + model.layout.total);
+      };
+      const std::vector<float> expected = gradients(zero_gradients<float>);
+      CHECK(gradients(start_gradients<float>) ==
+            expected);  // what is left from before is no matter
+      std::fill(first.targets.begin(), first.targets.end(), kIgnoreTarget);
+      const std::vector<float> of_second = gradients(zero_gradients<float>);
+      CHECK(of_second != expected);
+      CHECK(gradients(start_gradients<float>) == of_second);
+    }
+  }
+}
+
 // Along a direction d the loss changes by gradient . d: central differences in float, with a step
 // that balances rounding of the loss (1e-7 / step) against its third derivative (step^2).
 TEST_CASE("the whole model's gradient matches finite differences", "[model][backward]") {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "solutions/table.h"
@@ -40,9 +41,9 @@ inline GptConfig tiny_llama() {
 // The fast table without its fused operators makes the model compose them.
 inline std::vector<NamedOps> all_tables() {
   NamedOps plain{"cpu without fused operators", cpu::ops()};
-  plain.ops.linear_gelu_forward = nullptr;
-  plain.ops.residual_layernorm_forward = nullptr;
-  plain.ops.residual_rmsnorm_forward = nullptr;
+  for_each_entry<float>([&](std::string_view group, auto entry) {
+    if (group == "fused") plain.ops.*entry = nullptr;
+  });
   return {{"ref", ref::ops()}, {"cpu", cpu::ops()}, plain};
 }
 

@@ -45,6 +45,12 @@ TEST_CASE("a mixture drops the fused entries that would bypass a choice", "[tabl
   CHECK(mix_ops(tables(), "cpu,linear=ref").linear_gelu_forward == nullptr);
   CHECK(mix_ops(tables(), "cpu,layernorm=ref").residual_layernorm_forward == nullptr);
   CHECK(mix_ops(tables(), "cpu,residual=ref").residual_rmsnorm_forward == nullptr);
+  for (const char* choice : {"cpu,gelu=ref", "cpu,linear=ref", "cpu,residual=ref"}) {
+    CHECK(mix_ops(tables(), choice).linear_backward_write == nullptr);
+  }
+  CHECK(mix_ops(tables(), "cpu,attention=ref").attention_backward_write == nullptr);
+  CHECK(mix_ops(tables(), "cpu,adamw=ref").adamw_clipped_step == nullptr);
+  CHECK(mix_ops(tables(), "cpu,gradient_norm=ref").adamw_clipped_step == nullptr);
 }
 
 TEST_CASE("a choice that cannot be met says what can", "[table]") {

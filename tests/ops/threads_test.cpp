@@ -138,7 +138,10 @@ Values fused(const Ops<float>& ops, Sandbox& s) {
   float* scratch = s.scratch(ops.linear_scratch_size(N, C, OC));
   ops.linear_gelu_forward(out, pre, x, w, b, scratch, N, C, OC);
   ops.residual_layernorm_forward(norm, sum, mean, rstd, x, y, w, b, N, C, kEps);
-  return joined(s, {out, pre, norm, sum, mean, rstd});
+  if (ops.linear_backward_write == nullptr) return joined(s, {out, pre, norm, sum, mean, rstd});
+  float *dx = s.output(kCount), *dw = s.output(OC * C), *db = s.output(OC);
+  ops.linear_backward_write(dx, dw, db, out, x, y, w, scratch, N, C, OC, false);
+  return joined(s, {out, pre, norm, sum, mean, rstd, dx, dw, db});
 }
 
 // A tile and a few rows more for each thread; x of one row, and of more than are worked on

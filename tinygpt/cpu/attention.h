@@ -82,9 +82,9 @@ inline void copy_rows(float* to, std::int64_t padded, const float* from, std::in
 inline void block_products(float* products, const float* rows, const float* columns,
                            const Head& head, const QueryBlock& block) {
   for (int u = 0; u < block.keys; u += kTileRows) {
-    const int height = std::min(kTileRows, head.T - u);
     for (int i = 0; i < block.count; i += kTileColumns) {
-      if (u >= keys_of_columns(head, block, i)) continue;
+      const int height = std::min(kTileRows, keys_of_columns(head, block, i) - u);
+      if (height <= 0) continue;
       run_tile<1>(height, {.depth = head.HS,
                            .a = rows + std::int64_t{u} * head.HS,
                            .a_step = kTileRows,
@@ -104,7 +104,8 @@ inline void rows_from_columns(float* c, const float* columns, const float* rows,
                               const QueryBlock& block) {
   for (int i = 0; i < block.count; i += kTileRows) {
     const int height = std::min(kTileRows, block.count - i);
-    const int keys = keys_of_columns(head, block, (i + height - 1) / kTileColumns * kTileColumns);
+    // What later rows of the same columns see holds zeros here.
+    const int keys = head.causal ? std::min(block.keys, block.t + i + height) : block.keys;
     for (std::int64_t d = 0; d < head.padded; d += kTileColumns) {
       run_tile<1>(height, {.depth = keys,
                            .a = columns + i,
@@ -131,7 +132,7 @@ inline void clear_unseen(float* columns, const Head& head, const QueryBlock& blo
 
 // The numbers of the kLanes queries from `first` on, to be compared with a key's.
 inline IntVec query_numbers(int first) {
-  IntVec numbers;
+  IntVec numbers{};
   for (int lane = 0; lane < kLanes; ++lane) numbers[lane] = first + lane;
   return numbers;
 }

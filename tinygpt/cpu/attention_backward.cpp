@@ -54,6 +54,7 @@ struct HeadGradient {
   const float* out;
   const float* lse;
   std::int64_t out_row;
+  bool add;  // to dq, or write it
 };
 
 // From scores and dP^T: p = exp(scale s - lse), ds = p (dp - delta) scale.
@@ -83,8 +84,8 @@ void add_rows_over_queries(float* rows, const float* products, const float* othe
                            const Head& head, const QueryBlock& block) {
   for (int u = 0; u < block.keys; u += kTileRows) {
     const int height = std::min(kTileRows, block.keys - u);
-    // Tiles of columns that lie wholly before u see none of these keys.
-    const int skipped = head.causal ? std::max(u - block.t, 0) / kTileColumns * kTileColumns : 0;
+    // Queries before u see none of these keys.
+    const int skipped = head.causal ? std::max(u - block.t, 0) : 0;
     const float* const a = products + std::int64_t{u} * kQueries + skipped;
     for (std::int64_t d = 0; d < head.padded; d += kTileColumns) {
       float* const c = rows + u * head.padded + d;
@@ -102,11 +103,12 @@ void add_rows_over_queries(float* rows, const float* products, const float* othe
   }
 }
 
-void add_to_rows(float* to, std::int64_t step, const float* from, std::int64_t padded,
-                 std::int64_t rows, int HS) {
+void give_rows(float* to, std::int64_t step, const float* from, std::int64_t padded,
+               std::int64_t rows, int HS, bool add) {
   for (std::int64_t i = 0; i < rows; ++i) {
     each_vector(0, HS, [=](auto io, std::int64_t d) {
-      io.store(to + i * step + d, io.load(to + i * step + d) + io.load(from + i * padded + d));
+      const Vec value = io.load(from + i * padded + d);
+      io.store(to + i * step + d, add ? io.load(to + i * step + d) + value : value);
     });
   }
 }
@@ -146,21 +148,14 @@ void backward_block(const HeadGradient& g, const Head& head, const QueryBlock& b
   add_rows_over_queries(s.dv, s.p, s.dout_rows, head, block);
   add_rows_over_queries(s.dk, s.ds, s.q_rows, head, block);
   rows_from_columns(s.dq, s.ds, s.k_rows, head, block);
-  add_to_rows(g.dq + block.t * head.row, head.row, s.dq, head.padded, block.count, head.HS);
-}
-
-}  // namespace
-
-std::int64_t attention_scratch_size(int /*B*/, int T, int /*NH*/, int /*NKV*/, int HS) {
-  return std::max(attention_forward_scratch_size(T, HS),
-                  omp_get_max_threads() * backward_size(T, HS));
+  give_rows(g.dq + block.t * head.row, head.row, s.dq, head.padded, block.count, head.HS, g.add);
 }
 
 // A task is one key-value head of one sequence with all its query heads, in their order: only one
 // thread adds to any dk and dv, so the result is the same for any number of threads.
-void attention_backward(float* dqkv, const float* dout, const float* out, const float* lse,
-                        const float* qkv, float* scratch, int B, int T, int NH, int NKV, int HS,
-                        bool causal) {
+void attention_gradients(float* dqkv, const float* dout, const float* out, const float* lse,
+                         const float* qkv, float* scratch, int B, int T, int NH, int NKV, int HS,
+                         bool causal, bool add) {
   check(NKV > 0 && NH % NKV == 0, "attention: NH must be a multiple of NKV");
   if (B <= 0 || T <= 0 || NH <= 0) return;
   const std::int64_t tasks = std::int64_t{B} * NKV, blocks = ceil_div(T, kQueries);
@@ -180,15 +175,38 @@ void attention_backward(float* dqkv, const float* dout, const float* out, const 
       const Head head = make_head(qkv, b, h, T, NH, NKV, HS, causal);
       const std::int64_t out_row = std::int64_t{NH} * HS;
       const std::int64_t at = b * T * out_row + std::int64_t{h} * HS;
-      const HeadGradient gradient{dqkv + (head.q - qkv), dout + at, out + at,
-                                  lse + (std::int64_t{b} * NH + h) * T, out_row};
+      const HeadGradient gradient{dqkv + (head.q - qkv),
+                                  dout + at,
+                                  out + at,
+                                  lse + (std::int64_t{b} * NH + h) * T,
+                                  out_row,
+                                  add};
       for (std::int64_t i = 0; i < blocks; ++i) {
         backward_block(gradient, head, query_block(head, i), s);
       }
     }
-    add_to_rows(dqkv + (shared.k - qkv), shared.row, s.dk, shared.padded, T, HS);
-    add_to_rows(dqkv + (shared.v - qkv), shared.row, s.dv, shared.padded, T, HS);
+    give_rows(dqkv + (shared.k - qkv), shared.row, s.dk, shared.padded, T, HS, add);
+    give_rows(dqkv + (shared.v - qkv), shared.row, s.dv, shared.padded, T, HS, add);
   }
+}
+
+}  // namespace
+
+std::int64_t attention_scratch_size(int /*B*/, int T, int /*NH*/, int /*NKV*/, int HS) {
+  return std::max(attention_forward_scratch_size(T, HS),
+                  omp_get_max_threads() * backward_size(T, HS));
+}
+
+void attention_backward(float* dqkv, const float* dout, const float* out, const float* lse,
+                        const float* qkv, float* scratch, int B, int T, int NH, int NKV, int HS,
+                        bool causal) {
+  attention_gradients(dqkv, dout, out, lse, qkv, scratch, B, T, NH, NKV, HS, causal, true);
+}
+
+void attention_backward_write(float* dqkv, const float* dout, const float* out, const float* lse,
+                              const float* qkv, float* scratch, int B, int T, int NH, int NKV,
+                              int HS, bool causal) {
+  attention_gradients(dqkv, dout, out, lse, qkv, scratch, B, T, NH, NKV, HS, causal, false);
 }
 
 }  // namespace tinygpt::cpu

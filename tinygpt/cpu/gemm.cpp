@@ -16,14 +16,15 @@ namespace {
 // Depth of one pass of the microkernel. A panel of B (24 KB at 8 lanes) and one of A (9 KB) meet
 // in the level-1 cache.
 constexpr std::int64_t kPassDepth = 384;
-// Rows of a task's block of A: 8 tiles, 74 KB at kPassDepth and 8 lanes, small beside a level-2
-// cache. Twice or half as many measured the same; fewer rows share out more evenly.
-constexpr std::int64_t kTaskRows = 8 * kTileRows;
+// Tiles of rows in a task's block of A, at most: 74 KB at kPassDepth and 8 lanes, small beside a
+// level-2 cache. Twice or half as many measured the same; fewer rows share out more evenly.
+constexpr std::int64_t kTaskTiles = 8;
+constexpr std::int64_t kTaskRows = kTaskTiles * kTileRows;
 // The packed block of B that all threads share: 4 MB of the level-3 cache, whatever the matrix.
-constexpr std::int64_t kSharedDepth = 6 * kPassDepth;
+constexpr std::int64_t kSharedPasses = 6;
+constexpr std::int64_t kSharedDepth = kSharedPasses * kPassDepth;
 constexpr std::int64_t kSharedFloats = std::int64_t{1} << 20;
-// A task's columns shrink to this when there are few rows to share out; fewer would repeat the
-// packing of A too often.
+// A task's columns shrink to this when there are few rows to share out.
 constexpr std::int64_t kLeastTaskColumns = 8 * kTileColumns;
 constexpr std::int64_t kPageFloats = 1024;
 // Rows of B that a thread packs at a time.
@@ -36,7 +37,7 @@ constexpr std::int64_t kTasksPerThread = 12;
 struct Blocking {
   std::int64_t shared_depth, shared_columns;  // of the packed block of B
   std::int64_t pass_depth;                    // of one pass over it
-  std::int64_t task_rows, task_columns;
+  std::int64_t row_tasks, column_tasks;       // that share out a block
   int threads;
 };
 
@@ -44,22 +45,53 @@ std::int64_t even_blocks(std::int64_t n, std::int64_t largest, std::int64_t gran
   return round_up(ceil_div(n, ceil_div(n, largest)), granule);
 }
 
+// Where rows lie contiguous along the depth, the microkernel reads as many streams as the tile has
+// rows, which the hardware fetches ahead; packing them first took 2 to 5% of the time. Rows whose
+// distance is a multiple of a page compete for the same places in the cache, so those are packed.
+// So are columns: read where they lie they are as fast in a cache, and slower from memory by a
+// fifth of a weight's gradient (measured in a step of nano-10m, Zen 5).
+bool reads_in_place(const MatrixView& a) {
+  return a.column_step == 1 && a.row_step % kPageFloats != 0;
+}
+
+// Every thread should find the same number of tasks, all of nearly the same size. Rows that have to
+// be packed are cut finely first, since each cut through the columns packs them once more.
+void choose_tasks(Blocking& cut, const Gemm& p) {
+  const std::int64_t tiles = ceil_div(p.rows, kTileRows);
+  const std::int64_t wanted = cut.threads == 1 ? 1 : cut.threads * kTasksPerThread;
+  const std::int64_t least = ceil_div(tiles, kTaskTiles);
+  const std::int64_t finest = reads_in_place(p.a) ? least : std::max(least, ceil_div(tiles, 2));
+  cut.row_tasks = std::clamp(wanted, least, finest);
+  if (cut.row_tasks + cut.threads <= tiles) cut.row_tasks = round_up(cut.row_tasks, cut.threads);
+  const bool many = cut.row_tasks * 3 >= wanted;  // a quarter more or less is no matter
+  const std::int64_t most = std::max<std::int64_t>(cut.shared_columns / kLeastTaskColumns, 1);
+  cut.column_tasks =
+      reads_in_place(p.a) || !many ? std::min(most, ceil_div(wanted, cut.row_tasks)) : 1;
+}
+
 Blocking choose_blocking(const Gemm& p) {
   Blocking cut;
-  cut.shared_depth = even_blocks(p.depth, kSharedDepth, 1);
-  cut.pass_depth = even_blocks(cut.shared_depth, kPassDepth, 1);
+  cut.threads = threads_for(p.rows * p.columns * p.depth / 32);
+  cut.pass_depth = even_blocks(p.depth, kPassDepth, 1);
+  // Rows that have to be packed are packed once for each block of columns: all of these at once,
+  // and less of the depth.
+  const std::int64_t passes_of_all =
+      kSharedFloats / (cut.pass_depth * round_up(p.columns, kTileColumns));
+  const std::int64_t passes = reads_in_place(p.a)
+                                  ? kSharedPasses
+                                  : std::clamp<std::int64_t>(passes_of_all, 1, kSharedPasses);
+  cut.shared_depth = std::min(passes * cut.pass_depth, p.depth);
   const std::int64_t columns_that_fit =
       std::max<std::int64_t>(kSharedFloats / cut.shared_depth / kTileColumns, 1) * kTileColumns;
   cut.shared_columns = even_blocks(p.columns, columns_that_fit, kTileColumns);
-  cut.threads = threads_for(p.rows * p.columns * p.depth / 32);
-  cut.task_rows = even_blocks(p.rows, kTaskRows, kTileRows);
-  const std::int64_t row_tasks = ceil_div(p.rows, cut.task_rows);
-  const std::int64_t wanted = cut.threads == 1 ? 1 : cut.threads * kTasksPerThread;
-  const std::int64_t column_tasks = std::clamp<std::int64_t>(cut.shared_columns / kLeastTaskColumns,
-                                                             1, ceil_div(wanted, row_tasks));
-  cut.task_columns =
-      even_blocks(cut.shared_columns, ceil_div(cut.shared_columns, column_tasks), kTileColumns);
+  choose_tasks(cut, p);
   return cut;
+}
+
+// The first row or column of part number `part` of `parts`, in whole tiles.
+std::int64_t part_begin(std::int64_t n, std::int64_t granule, std::int64_t part,
+                        std::int64_t parts) {
+  return std::min(ceil_div(n, granule) * part / parts * granule, n);
 }
 
 // What a thread works on at the moment: depth [k, k + depth) of columns [column, column + columns).
@@ -101,7 +133,8 @@ struct Pass {
 void finish_tile(const Gemm& p, std::int64_t row, std::int64_t column, int rows, int columns) {
   for (int r = 0; r < rows; ++r) {
     const std::int64_t at = (row + r) * p.columns + column;
-    gelu_forward_range(p.gelu + at, p.c + at, columns);
+    if (p.gelu != nullptr) gelu_forward_range(p.gelu + at, p.c + at, columns);
+    if (p.slope_of != nullptr) multiply_by_gelu_slope(p.c + at, p.slope_of + at, columns);
   }
 }
 
@@ -111,6 +144,18 @@ struct RowsOfA {
   std::int64_t k_step, row_step;
 };
 
+// What finish_tile reads and writes beside c lies in rows far apart, which nothing foresees: asked
+// for before a tile's products, it is there after them.
+void fetch_for_finish(const Gemm& p, std::int64_t row, std::int64_t column, int rows, int columns) {
+  for (int r = 0; r < rows; ++r) {
+    const std::int64_t at = (row + r) * p.columns + column;
+    for (const std::int64_t edge : {at, at + columns - 1}) {
+      if (p.gelu != nullptr) __builtin_prefetch(p.gelu + edge, 1);
+      if (p.slope_of != nullptr) __builtin_prefetch(p.slope_of + edge);
+    }
+  }
+}
+
 void multiply_tile(const Gemm& p, const Pass& pass, const RowsOfA& a, const float* b,
                    std::int64_t row, std::int64_t column, int rows, int columns) {
   float* c = p.c + row * p.columns + column;
@@ -119,6 +164,8 @@ void multiply_tile(const Gemm& p, const Pass& pass, const RowsOfA& a, const floa
   const std::int64_t start_step = add_to_c ? p.columns : 0;
   TileTask task{pass.depth,   a.data, a.k_step,   a.row_step, b,
                 kTileColumns, start,  start_step, c,          p.columns};
+  const bool finish = pass.last && (p.gelu != nullptr || p.slope_of != nullptr);
+  if (finish) fetch_for_finish(p, row, column, rows, columns);
   alignas(64) float edge[kTileRows * kTileColumns];
   if (columns < kTileColumns) {  // ragged: a whole tile beside c, of which the valid part is taken
     task.start = kZeros;
@@ -136,36 +183,40 @@ void multiply_tile(const Gemm& p, const Pass& pass, const RowsOfA& a, const floa
       c[r * p.columns + j] = start[r * start_step + j] + edge[r * kTileColumns + j];
     }
   }
-  if (pass.last && p.gelu != nullptr) finish_tile(p, row, column, rows, columns);
+  if (finish) finish_tile(p, row, column, rows, columns);
 }
 
-// Where rows lie contiguous along the depth, the microkernel reads six streams that the hardware
-// fetches ahead; packing them first took 2 to 5% of the time. Rows whose distance is a multiple of
-// a page compete for the same places in the cache, so those are packed, as are columns.
-bool reads_in_place(const MatrixView& a) {
-  return a.column_step == 1 && a.row_step % kPageFloats != 0;
+RowsOfA rows_of_a(const Gemm& p, const float* packed, std::int64_t k, std::int64_t first,
+                  std::int64_t row, std::int64_t depth) {
+  if (!reads_in_place(p.a)) return {packed + (row - first) * depth, kTileRows, 1};
+  return {p.a.data + row * p.a.row_step + k * p.a.column_step, p.a.column_step, p.a.row_step};
 }
 
-// Rows [row, row_end) times columns [column, column_end) of the shared block, all of its depth.
-void run_task(const Gemm& p, const Blocking& cut, const SharedBlock& block, std::int64_t row,
-              std::int64_t column, float* packed_a) {
-  const std::int64_t row_end = std::min(row + cut.task_rows, p.rows);
-  const std::int64_t column_end = std::min(column + cut.task_columns, block.column + block.columns);
-  const bool in_place = reads_in_place(p.a);
+// Task number `task` of the shared block, all of its depth.
+void run_task(const Gemm& p, const Blocking& cut, const SharedBlock& block, std::int64_t task,
+              float* packed_a) {
+  const std::int64_t row_part = task / cut.column_tasks, column_part = task % cut.column_tasks;
+  const std::int64_t row = part_begin(p.rows, kTileRows, row_part, cut.row_tasks);
+  const std::int64_t row_end = part_begin(p.rows, kTileRows, row_part + 1, cut.row_tasks);
+  const auto column_of = [&](std::int64_t part) {
+    return block.column + part_begin(block.columns, kTileColumns, part, cut.column_tasks);
+  };
+  const std::int64_t column = column_of(column_part), column_end = column_of(column_part + 1);
+  const bool packs = !reads_in_place(p.a);
   for (std::int64_t k = 0; k < block.depth; k += cut.pass_depth) {
     const std::int64_t depth = std::min(cut.pass_depth, block.depth - k);
     const Pass pass{depth, block.k + k == 0, block.k + k + depth == p.depth};
-    const MatrixView rows_of_a{p.a.data + row * p.a.row_step + (block.k + k) * p.a.column_step,
-                               p.a.row_step, p.a.column_step};
-    if (!in_place) pack<kTileRows>(packed_a, rows_of_a, row_end - row, depth);
+    if (packs) {
+      const MatrixView source{p.a.data + row * p.a.row_step + (block.k + k) * p.a.column_step,
+                              p.a.row_step, p.a.column_step};
+      pack<kTileRows>(packed_a, source, row_end - row, depth);
+    }
     for (std::int64_t j = column; j < column_end; j += kTileColumns) {
       const float* b = block.packed + (j - block.column) * block.depth + k * kTileColumns;
       const int width = static_cast<int>(std::min<std::int64_t>(kTileColumns, column_end - j));
       for (std::int64_t i = row; i < row_end; i += kTileRows) {
         const int height = static_cast<int>(std::min<std::int64_t>(kTileRows, row_end - i));
-        const RowsOfA a = in_place
-                              ? RowsOfA{rows_of_a.data + (i - row) * p.a.row_step, 1, p.a.row_step}
-                              : RowsOfA{packed_a + (i - row) * depth, kTileRows, 1};
+        const RowsOfA a = rows_of_a(p, packed_a, block.k + k, row, i, depth);
         multiply_tile(p, pass, a, b, i, j, height, width);
       }
     }
@@ -176,12 +227,9 @@ void run_task(const Gemm& p, const Blocking& cut, const SharedBlock& block, std:
 void run_block(const Gemm& p, const Blocking& cut, const SharedBlock& block, float* packed_b,
                float* packed_a) {
   pack_b(p, block, packed_b);
-  const std::int64_t column_tasks = ceil_div(block.columns, cut.task_columns);
-  const std::int64_t tasks = column_tasks * ceil_div(p.rows, cut.task_rows);
 #pragma omp for schedule(dynamic)
-  for (std::int64_t task = 0; task < tasks; ++task) {
-    run_task(p, cut, block, task / column_tasks * cut.task_rows,
-             block.column + task % column_tasks * cut.task_columns, packed_a);
+  for (std::int64_t task = 0; task < cut.row_tasks * cut.column_tasks; ++task) {
+    run_task(p, cut, block, task, packed_a);
   }
 }
 
@@ -193,6 +241,7 @@ void fill_without_depth(const Gemm& p) {
       c[j] = p.bias != nullptr ? p.bias[j] : 0.0f;
     }
     if (p.gelu != nullptr) gelu_forward_range(p.gelu + i * p.columns, c, p.columns);
+    if (p.slope_of != nullptr) multiply_by_gelu_slope(c, p.slope_of + i * p.columns, p.columns);
   }
 }
 

@@ -12,13 +12,16 @@ namespace tinygpt::cpu {
 //
 // c    [rows, columns] row-major without gaps
 // gelu [rows, columns] also receives gelu(c); nullptr for none
+// slope_of [rows, columns]  c is multiplied by gelu'(slope_of) in the end; nullptr for none; not
+//                           with accumulate
 // bias [columns]       nullptr for none; not with accumulate
 struct Gemm {
   MatrixView a;  // rows x depth
   MatrixView b;  // depth x columns
   float* c;
-  float* gelu;
-  const float* bias;
+  float* gelu = nullptr;
+  const float* slope_of = nullptr;
+  const float* bias = nullptr;
   std::int64_t rows;
   std::int64_t columns;
   std::int64_t depth;

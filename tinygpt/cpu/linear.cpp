@@ -13,9 +13,9 @@
 namespace tinygpt::cpu {
 namespace {
 
-// dbias[o] += sum_n dout[n, o]: each thread sums its own columns from the first row to the last.
+// dbias[o] (+)= sum_n dout[n, o]: each thread sums its own columns from the first row to the last.
 // Four vectors side by side read whole cache lines and keep four additions in flight.
-void add_column_sums(float* dbias, const float* dout, std::int64_t N, std::int64_t OC) {
+void column_sums(float* dbias, const float* dout, std::int64_t N, std::int64_t OC, bool add) {
   constexpr std::int64_t kColumns = 4 * kLanes;
   parallel_ranges(OC, kColumns, N / 8 + 1, [=](std::int64_t o, std::int64_t end) {
     for (; o + kColumns <= end; o += kColumns) {
@@ -25,16 +25,38 @@ void add_column_sums(float* dbias, const float* dout, std::int64_t N, std::int64
       }
       for (int v = 0; v < 4; ++v) {
         float* to = dbias + o + v * kLanes;
-        store(to, load(to) + sum[v]);
+        store(to, add ? load(to) + sum[v] : sum[v]);
       }
     }
     for (; o < end; o += kLanes) {
       const std::int64_t lanes = std::min<std::int64_t>(kLanes, end - o);
       Vec sum{};
       for (std::int64_t n = 0; n < N; ++n) sum += load_part(dout + n * OC + o, lanes);
-      store_part(dbias + o, load_part(dbias + o, lanes) + sum, lanes);
+      if (add) sum += load_part(dbias + o, lanes);
+      store_part(dbias + o, sum, lanes);
     }
   });
+}
+
+Gemm dx_product(float* dx, const float* dout, const float* weight, int N, int C, int OC, bool add) {
+  return {.a = {dout, OC, 1},
+          .b = {weight, C, 1},
+          .c = dx,
+          .rows = N,
+          .columns = C,
+          .depth = OC,
+          .accumulate = add};
+}
+
+Gemm dweight_product(float* dweight, const float* dout, const float* x, int N, int C, int OC,
+                     bool add) {
+  return {.a = {dout, 1, OC},
+          .b = {x, C, 1},
+          .c = dweight,
+          .rows = OC,
+          .columns = C,
+          .depth = N,
+          .accumulate = add};
 }
 
 }  // namespace
@@ -53,7 +75,6 @@ void linear_forward(float* out, const float* x, const float* weight, const float
   gemm({.a = {x, C, 1},
         .b = {weight, 1, C},
         .c = out,
-        .gelu = nullptr,
         .bias = bias,
         .rows = N,
         .columns = OC,
@@ -84,31 +105,24 @@ void linear_gelu_forward(float* out, float* pre, const float* x, const float* we
 // out = x W^T + b  gives  dX += dY W,  dW += dY^T X,  db += column sums of dY.
 void linear_backward(float* dx, float* dweight, float* dbias, const float* dout, const float* x,
                      const float* weight, float* scratch, int N, int C, int OC) {
+  if (dx != nullptr) gemm(dx_product(dx, dout, weight, N, C, OC, true), scratch);
+  if (dweight != nullptr) gemm(dweight_product(dweight, dout, x, N, C, OC, true), scratch);
+  if (dbias != nullptr) column_sums(dbias, dout, N, OC, true);
+}
+
+// x = gelu(pre)  gives  dpre = dX gelu'(pre).
+void linear_backward_write(float* dx, float* dweight, float* dbias, const float* dout,
+                           const float* x, const float* pre, const float* weight, float* scratch,
+                           int N, int C, int OC, bool add_to_weights) {
   if (dx != nullptr) {
-    gemm({.a = {dout, OC, 1},
-          .b = {weight, C, 1},
-          .c = dx,
-          .gelu = nullptr,
-          .bias = nullptr,
-          .rows = N,
-          .columns = C,
-          .depth = OC,
-          .accumulate = true},
-         scratch);
+    Gemm product = dx_product(dx, dout, weight, N, C, OC, false);
+    product.slope_of = pre;
+    gemm(product, scratch);
   }
   if (dweight != nullptr) {
-    gemm({.a = {dout, 1, OC},
-          .b = {x, C, 1},
-          .c = dweight,
-          .gelu = nullptr,
-          .bias = nullptr,
-          .rows = OC,
-          .columns = C,
-          .depth = N,
-          .accumulate = true},
-         scratch);
+    gemm(dweight_product(dweight, dout, x, N, C, OC, add_to_weights), scratch);
   }
-  if (dbias != nullptr) add_column_sums(dbias, dout, N, OC);
+  if (dbias != nullptr) column_sums(dbias, dout, N, OC, add_to_weights);
 }
 
 }  // namespace tinygpt::cpu

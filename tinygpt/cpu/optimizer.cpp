@@ -19,7 +19,7 @@ constexpr std::int64_t kNormBlock = 1 << 16;
 constexpr std::int64_t kFloatsPerSum = 2;
 
 // Half as many lanes, so that a vector of doubles is one register too.
-constexpr int kHalf = kLanes / 2;
+constexpr int kHalf = std::max(kLanes / 2, 1);
 typedef double DoubleVec __attribute__((vector_size(kHalf * sizeof(double))));
 typedef float HalfVec __attribute__((vector_size(kHalf * sizeof(float))));
 
@@ -43,9 +43,15 @@ double sum_of_squares(const float* x, std::int64_t n) {
   return sum;
 }
 
+// What clipping multiplies gradients by.
+float clip_scale(float norm, float max_norm) {
+  return !std::isfinite(norm) || norm <= max_norm ? 1.0f : max_norm / norm;
+}
+
 // One value's update; the loop around it is vectorised by the compiler, square root included.
 void adamw_range(float* __restrict param, float* __restrict m, float* __restrict v,
-                 const float* __restrict grad, std::int64_t n, const AdamwSettings& s) {
+                 const float* __restrict grad, float grad_scale, std::int64_t n,
+                 const AdamwSettings& s) {
   // In double: 1 - beta^step is a small difference at first.
   const auto correction = [&](float beta) {
     return static_cast<float>(1.0 / (1.0 - std::pow(double{beta}, s.step)));
@@ -54,7 +60,7 @@ void adamw_range(float* __restrict param, float* __restrict m, float* __restrict
   const float beta1 = s.beta1, beta2 = s.beta2, eps = s.eps, lr = s.lr;
   const float decay = 1.0f - s.lr * s.weight_decay;
   for (std::int64_t i = 0; i < n; ++i) {
-    const float g = grad[i];
+    const float g = grad_scale * grad[i];
     const float m_i = beta1 * m[i] + (1.0f - beta1) * g;
     const float v_i = beta2 * v[i] + (1.0f - beta2) * g * g;
     m[i] = m_i;
@@ -65,11 +71,19 @@ void adamw_range(float* __restrict param, float* __restrict m, float* __restrict
 
 }  // namespace
 
-void adamw_step(float* param, float* /*master: float needs none*/, float* m, float* v,
-                const float* grad, std::int64_t n, const AdamwSettings& settings) {
+void adamw_step(float* param, float* master, float* m, float* v, const float* grad, std::int64_t n,
+                const AdamwSettings& settings) {
+  adamw_clipped_step(param, master, m, v, grad, nullptr, 0, n, settings);
+}
+
+// Gradients that are scaled here and not before are read once less and written once less.
+void adamw_clipped_step(float* param, float* /*master: float needs none*/, float* m, float* v,
+                        const float* grad, const float* norm, float max_norm, std::int64_t n,
+                        const AdamwSettings& settings) {
   check(settings.step >= 1, "adamw: steps count from 1, since step 0 has nothing to correct by");
+  const float scale = max_norm > 0 ? clip_scale(norm[0], max_norm) : 1.0f;
   parallel_ranges(n, 16, 3, [=, &settings](std::int64_t begin, std::int64_t end) {
-    adamw_range(param + begin, m + begin, v + begin, grad + begin, end - begin, settings);
+    adamw_range(param + begin, m + begin, v + begin, grad + begin, scale, end - begin, settings);
   });
 }
 
@@ -97,8 +111,8 @@ void gradient_norm(float* norm, const float* grad, float* scratch, std::int64_t 
 }
 
 void clip_gradients(float* grad, const float* norm, std::int64_t n, float max_norm) {
-  if (!std::isfinite(norm[0]) || norm[0] <= max_norm) return;
-  const float scale = max_norm / norm[0];
+  const float scale = clip_scale(norm[0], max_norm);
+  if (scale == 1.0f) return;
   parallel_ranges(n, 16, 1, [=](std::int64_t begin, std::int64_t end) {
     each_vector(begin, end,
                 [=](auto io, std::int64_t i) { io.store(grad + i, io.load(grad + i) * scale); });

@@ -18,6 +18,7 @@ Linear<Real> linear_at(const Gpt<Real>& model, std::int64_t weight, std::int64_t
   if (model.purpose == Purpose::training) {
     layer.dweight = model.grads() + weight;
     if (bias >= 0) layer.dbias = model.grads() + bias;
+    layer.fresh = model.fresh_gradients;
   }
   attach_adapter(layer, model, weight);
   return layer;
@@ -90,13 +91,30 @@ void dropout_backward_in_place(const Pass<Real>& p, Real* dx, int place) {
 }
 
 // stream = before + dropout(branch): the stream's gradient passes on to `before` as it is, in the
-// same buffer, and a copy of it goes into the branch.
+// same buffer, and a copy of it goes into the branch. Gives the branch's gradient, which is not to
+// be changed: without dropout fused kernels read the stream's own.
 template <class Real>
-void residual_backward(const Pass<Real>& p, int place) {
+const Real* residual_backward(const Pass<Real>& p, int place) {
+  if (p.model.ops.linear_backward_write != nullptr && p.dropout == 0) return p.acts.dstream;
   const std::int64_t n = std::int64_t{p.N} * p.model.config.width;
   zero(p.model.memory, p.acts.dbranch, n);
   p.model.ops.residual_backward(p.acts.dstream, p.acts.dbranch, p.acts.dstream, n);
   dropout_backward_in_place(p, p.acts.dbranch, place);
+  return p.acts.dbranch;
+}
+
+// out = attention(qkv)
+template <class Real>
+void attention_backward(const Pass<Real>& p, const BlockActivations<Real>& a) {
+  const Gpt<Real>& m = p.model;
+  const GptConfig& c = m.config;
+  auto* backward = m.ops.attention_backward_write;
+  if (backward == nullptr) {
+    zero(m.memory, p.acts.dqkv, std::int64_t{p.N} * c.qkv_width());
+    backward = m.ops.attention_backward;
+  }
+  backward(p.acts.dqkv, p.acts.datt, a.att, a.lse, a.qkv, p.scratch, p.B, p.T, c.heads, c.kv_heads,
+           c.head_size(), true);
 }
 
 }  // namespace
@@ -150,23 +168,20 @@ void attention_branch_backward(const Pass<Real>& p, int l) {
   const GptConfig& c = m.config;
   const BlockActivations<Real>& a = p.acts.blocks[static_cast<std::size_t>(l)];
   const BlockOffsets& b = m.layout.blocks[static_cast<std::size_t>(l)];
-  const std::int64_t n = std::int64_t{p.N} * c.width;
   // stream = before + branch
-  residual_backward(p, attention_place(l));
+  const Real* dbranch = residual_backward(p, attention_place(l));
   // branch = proj(att)
-  zero(m.memory, p.acts.datt, n);
-  linear_backward(m.ops, proj_layer(m, l), p.acts.datt, p.acts.dbranch, a.att, p.scratch, p.N);
+  linear_backward_write(m.ops, proj_layer(m, l), m.memory, p.acts.datt, dbranch, a.att, p.scratch,
+                        p.N);
   // att = attention(rope(qkv)); a.qkv is the turned one, and so dqkv is turned back after.
-  zero(m.memory, p.acts.dqkv, std::int64_t{p.N} * c.qkv_width());
-  m.ops.attention_backward(p.acts.dqkv, p.acts.datt, a.att, a.lse, a.qkv, p.scratch, p.B, p.T,
-                           c.heads, c.kv_heads, c.head_size(), true);
+  attention_backward(p, a);
   if (c.family == Family::llama) {
     m.ops.rope_backward(p.acts.dqkv, p.acts.cosine, p.acts.sine, p.B, p.T, c.heads + c.kv_heads,
                         c.head_size(), c.qkv_width(), 0);
   }
   // qkv = linear(norm1(before)); the branch's gradient is used up, so its buffer serves again.
-  zero(m.memory, p.acts.dbranch, n);
-  linear_backward(m.ops, qkv_layer(m, l), p.acts.dbranch, p.acts.dqkv, a.norm1.out, p.scratch, p.N);
+  linear_backward_write(m.ops, qkv_layer(m, l), m.memory, p.acts.dbranch, p.acts.dqkv, a.norm1.out,
+                        p.scratch, p.N);
   norm_backward(p, a.norm1, {b.norm1_weight, b.norm1_bias});
 }
 
@@ -186,20 +201,20 @@ void mlp_branch_backward(const Pass<Real>& p, int l) {
   const BlockActivations<Real>& a = p.acts.blocks[static_cast<std::size_t>(l)];
   const BlockOffsets& b = m.layout.blocks[static_cast<std::size_t>(l)];
   // stream = before + branch
-  residual_backward(p, mlp_place(l));
-  // branch = down(act)
-  zero(m.memory, p.acts.dact, std::int64_t{p.N} * c.hidden);
-  linear_backward(m.ops, down_layer(m, l), p.acts.dact, p.acts.dbranch, a.act, p.scratch, p.N);
-  // act = gelu(up), or silu(gate) * up
-  zero(m.memory, p.acts.dup, std::int64_t{p.N} * c.up_width());
+  const Real* dbranch = residual_backward(p, mlp_place(l));
+  // branch = down(act), act = gelu(up) or silu(gate) * up
+  const Linear<Real> down = down_layer(m, l);
   if (c.family == Family::gpt2) {
-    m.ops.gelu_backward(p.acts.dup, p.acts.dact, a.up, std::int64_t{p.N} * c.hidden);
+    linear_backward_write(m.ops, down, m.memory, p.acts.dup, dbranch, a.act, p.scratch, p.N, a.up,
+                          p.acts.dact);
   } else {
+    linear_backward_write(m.ops, down, m.memory, p.acts.dact, dbranch, a.act, p.scratch, p.N);
+    zero(m.memory, p.acts.dup, std::int64_t{p.N} * c.up_width());
     m.ops.swiglu_backward(p.acts.dup, p.acts.dact, a.up, p.N, c.hidden);
   }
   // up = linear(norm2(before)); the branch's gradient is used up, so its buffer serves again.
-  zero(m.memory, p.acts.dbranch, std::int64_t{p.N} * c.width);
-  linear_backward(m.ops, up_layer(m, l), p.acts.dbranch, p.acts.dup, a.norm2.out, p.scratch, p.N);
+  linear_backward_write(m.ops, up_layer(m, l), m.memory, p.acts.dbranch, p.acts.dup, a.norm2.out,
+                        p.scratch, p.N);
   norm_backward(p, a.norm2, {b.norm2_weight, b.norm2_bias});
 }
 
@@ -248,12 +263,10 @@ void head_forward(const Pass<Real>& p, int first_row, int rows) {
 template <class Real>
 void head_backward(const Pass<Real>& p) {
   const Gpt<Real>& m = p.model;
-  const std::int64_t n = std::int64_t{p.N} * m.config.width;
   // logits = head(norm_f(stream))
-  zero(m.memory, p.acts.dbranch, n);
-  linear_backward(m.ops, head_layer(m), p.acts.dbranch, p.acts.logits, p.acts.norm_f.out, p.scratch,
-                  p.N);
-  zero(m.memory, p.acts.dstream, n);
+  linear_backward_write(m.ops, head_layer(m), m.memory, p.acts.dbranch, p.acts.logits,
+                        p.acts.norm_f.out, p.scratch, p.N);
+  zero(m.memory, p.acts.dstream, std::int64_t{p.N} * m.config.width);
   norm_backward(p, p.acts.norm_f, {m.layout.norm_f_weight, m.layout.norm_f_bias});
 }
 

@@ -279,7 +279,10 @@ void backward(Gpt<Real>& m, float scale) {
   ensure_scratch(m, m.batch, m.time, acts.logit_rows);
   const Pass<Real> pass = make_pass(m, acts);
   m.batch = 0;  // the logits turn into their gradient: this cannot be done twice
-  if (m.targets == 0) return;
+  if (m.targets == 0) {
+    if (m.fresh_gradients) zero_gradients(m);
+    return;
+  }
   m.ops.softmax_cross_entropy_backward(acts.logits, acts.logits, acts.lse, acts.targets, pass.N,
                                        m.config.vocab_size, scale / static_cast<float>(m.targets));
   head_backward(pass);
@@ -288,12 +291,7 @@ void backward(Gpt<Real>& m, float scale) {
     attention_branch_backward(pass, l);
   }
   embed_backward(pass);
-}
-
-template <class Real>
-void zero_gradients(Gpt<Real>& m) {
-  const Trained<Real> trained = trained_part(m);
-  m.memory.zero(trained.gradients, static_cast<std::size_t>(trained.total) * sizeof(float));
+  m.fresh_gradients = false;
 }
 
 namespace {
@@ -367,7 +365,6 @@ template void init_parameters(Gpt<float>&, std::uint64_t);
 template float forward(Gpt<float>&, std::span<const int>, std::span<const int>, int, int,
                        const ForwardOptions&);
 template void backward(Gpt<float>&, float);
-template void zero_gradients(Gpt<float>&);
 template void copy_logits(const Gpt<float>&, int, std::span<float>);
 template void copy_last_logits(const Gpt<float>&, int, std::span<float>);
 template int sample_last_token(const Gpt<float>&, int, float, double);
@@ -378,7 +375,6 @@ template void init_parameters(Gpt<Bfloat16>&, std::uint64_t);
 template float forward(Gpt<Bfloat16>&, std::span<const int>, std::span<const int>, int, int,
                        const ForwardOptions&);
 template void backward(Gpt<Bfloat16>&, float);
-template void zero_gradients(Gpt<Bfloat16>&);
 template void copy_logits(const Gpt<Bfloat16>&, int, std::span<float>);
 template void copy_last_logits(const Gpt<Bfloat16>&, int, std::span<float>);
 template int sample_last_token(const Gpt<Bfloat16>&, int, float, double);

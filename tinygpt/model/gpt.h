@@ -63,6 +63,8 @@ struct Gpt {
   bool training = false;  // dropout was on
   std::uint64_t dropout_seed = 0;
   std::uint64_t dropout_step = 0;
+  // Those of the linear layers hold nothing of use: the next backward pass writes them.
+  bool fresh_gradients = false;
 
   Real* params() const { return static_cast<Real*>(parameters.data()); }
   float* grads() const { return static_cast<float*>(gradients.data()); }
@@ -130,6 +132,11 @@ void backward(Gpt<Real>& model, float scale = 1.0f);
 // Of what is trained: the model's, or those of the adapter in use.
 template <class Real>
 void zero_gradients(Gpt<Real>& model);
+
+// The same for a backward pass that follows: what that writes is not zeroed before, where the
+// kernels can do so (linear_backward_write). Until then the gradients have no meaning.
+template <class Real>
+void start_gradients(Gpt<Real>& model);
 
 // The ledgers: known before the first step.
 struct ParameterLedger {

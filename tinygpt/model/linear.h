@@ -38,9 +38,13 @@ struct Linear {
   const Real* bias = nullptr;    // [out], or nullptr for none
   float* dweight = nullptr;      // nullptr where gradients are not wanted
   float* dbias = nullptr;
+  bool fresh = false;  // dweight and dbias hold nothing yet: linear_backward_write writes them
   // Instead of weight and bias, for inference alone.
   const QuantizedMatrix* quantized = nullptr;
   const float* quantized_bias = nullptr;
+  // The weights that are read after this layer's, a hint (ops/pass.h); nullptr where nobody says.
+  const void* next = nullptr;
+  std::int64_t next_bytes = 0;
   // Beside the one or the other: of all rows, or of three consecutive ranges (q, k and v) at most.
   std::array<LinearAdapter<Real>, 3> adapters{};
   int adapter_count = 0;
@@ -90,6 +94,9 @@ bool is_one_product(const Ops<Real>& ops, const Linear<Real>& layer) {
 template <class Real>
 void linear_forward(const Ops<Real>& ops, const Linear<Real>& layer, Real* out, const Real* x,
                     float* scratch, int N) {
+  if (layer.next != nullptr && ops.read_ahead != nullptr) {
+    ops.read_ahead(layer.next, layer.next_bytes);
+  }
   if (layer.quantized != nullptr) {
     ops.quantized_linear_forward(out, x, *layer.quantized, layer.quantized_bias, scratch, N);
   } else if (is_one_product(ops, layer)) {
@@ -118,16 +125,47 @@ void linear_gelu_forward(const Ops<Real>& ops, const Linear<Real>& layer, Real* 
   ops.gelu_forward(out, pre, std::int64_t{N} * layer.out);
 }
 
+template <class Real>
+void linear_adapters_backward(const Ops<Real>& ops, const Linear<Real>& layer, Real* dx,
+                              const Real* dout, const Real* x, int N) {
+  for (int i = 0; i < layer.adapter_count; ++i) {
+    linear_adapter_backward(ops, layer, layer.adapters[static_cast<std::size_t>(i)], dx, dout, x,
+                            N);
+  }
+}
+
 // dx [N, layer.in] accumulates (nullptr where it is not needed), dout [N, layer.out]
 template <class Real>
 void linear_backward(const Ops<Real>& ops, const Linear<Real>& layer, Real* dx, const Real* dout,
                      const Real* x, float* scratch, int N) {
   ops.linear_backward(dx, layer.dweight, layer.dbias, dout, x, layer.weight, scratch, N, layer.in,
                       layer.out);
-  for (int i = 0; i < layer.adapter_count; ++i) {
-    linear_adapter_backward(ops, layer, layer.adapters[static_cast<std::size_t>(i)], dx, dout, x,
-                            N);
+  linear_adapters_backward(ops, layer, dx, dout, x, N);
+}
+
+// The same where dx holds nothing yet and is written; one operator where the table has it. With
+// `pre` [N, layer.in], where x = gelu(pre), dx is the gradient by pre, and `dgelu` [N, layer.in] is
+// room for what lies between.
+template <class Real>
+void linear_backward_write(const Ops<Real>& ops, const Linear<Real>& layer, const Memory& memory,
+                           Real* dx, const Real* dout, const Real* x, float* scratch, int N,
+                           const Real* pre = nullptr, Real* dgelu = nullptr) {
+  const std::int64_t n = std::int64_t{N} * layer.in;
+  // An adapter adds to the gradient before it goes through the GELU.
+  const bool fused = ops.linear_backward_write != nullptr;
+  const bool gelu_after = pre != nullptr && (!fused || layer.adapter_count > 0);
+  Real* const to = gelu_after ? dgelu : dx;
+  if (fused) {
+    ops.linear_backward_write(to, layer.dweight, layer.dbias, dout, x, gelu_after ? nullptr : pre,
+                              layer.weight, scratch, N, layer.in, layer.out, !layer.fresh);
+    linear_adapters_backward(ops, layer, to, dout, x, N);
+  } else {
+    memory.zero(to, static_cast<std::size_t>(n) * sizeof(Real));
+    linear_backward(ops, layer, to, dout, x, scratch, N);
   }
+  if (!gelu_after) return;
+  memory.zero(dx, static_cast<std::size_t>(n) * sizeof(Real));
+  ops.gelu_backward(dx, dgelu, pre, n);
 }
 
 }  // namespace tinygpt

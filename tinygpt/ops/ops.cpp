@@ -35,6 +35,11 @@ void drop_fused(Ops<float>& ops, std::string_view group) {
   if (group == "residual" || group == "layernorm") ops.residual_layernorm_forward = nullptr;
   if (group == "residual" || group == "rmsnorm") ops.residual_rmsnorm_forward = nullptr;
   if (group == "linear" || group == "lora") ops.linear_lora_forward = nullptr;
+  if (group == "linear" || group == "gelu" || group == "residual") {
+    ops.linear_backward_write = nullptr;  // with it the model passes a sum's gradient on uncopied
+  }
+  if (group == "attention") ops.attention_backward_write = nullptr;
+  if (group == "adamw" || group == "gradient_norm") ops.adamw_clipped_step = nullptr;
 }
 
 void take_group(Ops<float>& ops, const Ops<float>& from, std::string_view group,

@@ -22,6 +22,7 @@
 #include "tinygpt/ops/linear.h"
 #include "tinygpt/ops/lora.h"
 #include "tinygpt/ops/memory.h"
+#include "tinygpt/ops/pass.h"
 #include "tinygpt/ops/positions.h"
 #include "tinygpt/ops/quantized.h"
 #include "tinygpt/ops/residual.h"
@@ -83,6 +84,9 @@ struct Ops {
   ResidualLayernormForward<Real>* residual_layernorm_forward = nullptr;
   ResidualRmsnormForward<Real>* residual_rmsnorm_forward = nullptr;
   LinearLoraForward<Real>* linear_lora_forward = nullptr;
+  LinearBackwardWrite<Real>* linear_backward_write = nullptr;
+  AttentionBackwardWrite<Real>* attention_backward_write = nullptr;
+  AdamwClippedStep<Real>* adamw_clipped_step = nullptr;
 
   // Optional, for devices whose memory the host cannot read: elsewhere the host draws. Not visited
   // below, since there is nothing to mix.
@@ -99,6 +103,10 @@ struct Ops {
   QuantizedPack* quantized_pack = nullptr;
   QuantizedLinearForward<Real>* quantized_linear_forward = nullptr;
   QuantizedScratchSize* quantized_scratch_size = nullptr;
+
+  // Optional hints about a pass (pass.h).
+  KeepAwake* keep_awake = nullptr;
+  ReadAhead* read_ahead = nullptr;
 };
 
 // Calls visit(group, member pointer) for every entry. A group is what is chosen together by name
@@ -154,6 +162,9 @@ void for_each_entry(Visit&& visit) {
   visit("fused", &O::residual_layernorm_forward);
   visit("fused", &O::residual_rmsnorm_forward);
   visit("fused", &O::linear_lora_forward);
+  visit("fused", &O::linear_backward_write);
+  visit("fused", &O::attention_backward_write);
+  visit("fused", &O::adamw_clipped_step);
 }
 
 // A table by its name, for mixing: {"ref", ref::ops()}, {"cpu", cpu::ops()}, {"mine", ...}.

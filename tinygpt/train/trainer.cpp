@@ -46,12 +46,24 @@ void update_rounded(Trainer& trainer) {
   trainer.rounded_is_current = true;
 }
 
+// AdamW, clipping on the way where the table can: then clip_by_norm has left the gradient alone.
+template <class Real>
+void update(const Trainer& trainer, const Ops<Real>& ops, Real* param, float* master, float* m,
+            float* v, const float* grad, std::int64_t n, const AdamwSettings& settings) {
+  if (ops.adamw_clipped_step != nullptr) {
+    ops.adamw_clipped_step(param, master, m, v, grad, floats(trainer.results),
+                           trainer.settings.clip, n, settings);
+  } else {
+    ops.adamw_step(param, master, m, v, grad, n, settings);
+  }
+}
+
 // An adapter's matrices all decay alike, and towards zero: towards the model as it was.
 void adapt_adamw(const Trainer& trainer, AdamwSettings settings) {
   const Trained<float> adapter = trained_part(*trainer.model);
   settings.weight_decay = trainer.settings.weight_decay;
-  trainer.model->ops.adamw_step(adapter.values, nullptr, floats(trainer.m), floats(trainer.v),
-                                adapter.gradients, adapter.total, settings);
+  update<float>(trainer, trainer.model->ops, adapter.values, nullptr, floats(trainer.m),
+                floats(trainer.v), adapter.gradients, adapter.total, settings);
 }
 
 // One call for each run of neighbouring parameters that decay alike. The padding between them is
@@ -66,9 +78,9 @@ void apply_adamw(const Trainer& trainer, const Gpt<Real>& model, float* master,
     const std::int64_t begin = all[first].offset;
     const std::int64_t end = last < all.size() ? all[last].offset : model.layout.total;
     settings.weight_decay = all[first].decay ? trainer.settings.weight_decay : 0.0f;
-    model.ops.adamw_step(model.params() + begin, master != nullptr ? master + begin : nullptr,
-                         floats(trainer.m) + begin, floats(trainer.v) + begin,
-                         model.grads() + begin, end - begin, settings);
+    update<Real>(trainer, model.ops, model.params() + begin,
+                 master != nullptr ? master + begin : nullptr, floats(trainer.m) + begin,
+                 floats(trainer.v) + begin, model.grads() + begin, end - begin, settings);
     first = last;
   }
 }
@@ -83,13 +95,14 @@ void apply_adamw(const Trainer& trainer, const AdamwSettings& settings) {
   }
 }
 
-// Clips the gradient by its norm. One that is not finite is left as it is, for the host to find.
+// Clips the gradient by its norm, unless the update does so (adamw_clipped_step). One that is not
+// finite is left as it is, for the host to find.
 void clip_by_norm(Trainer& trainer) {
   with_model(trainer, [&](const auto& model) {
     float* norm = floats(trainer.results);
     const auto trained = trained_part(model);
     model.ops.gradient_norm(norm, trained.gradients, floats(trainer.scratch), trained.total);
-    if (trainer.settings.clip > 0) {
+    if (trainer.settings.clip > 0 && model.ops.adamw_clipped_step == nullptr) {
       model.ops.clip_gradients(trained.gradients, norm, trained.total, trainer.settings.clip);
     }
   });
@@ -124,7 +137,7 @@ ValidationPlan validation_plan(const Trainer& trainer) {
 void accumulate_gradients(Trainer& trainer, const TokenFile& data) {
   const TrainSettings& s = trainer.settings;
   update_rounded(trainer);
-  with_model(trainer, [](auto& model) { zero_gradients(model); });
+  with_model(trainer, [](auto& model) { start_gradients(model); });
   for (int i = 0; i < s.accumulate; ++i) {
     next_batch(trainer.tokens, trainer.targets, data, s.batch, s.time, boundary_of(trainer),
                trainer.data_random);
@@ -206,7 +219,8 @@ std::vector<std::int64_t> eval_starts(const Trainer& trainer, const TokenFile& d
                            std::max<std::int64_t>(tokens / s.time, 1));
 }
 
-double validate(Trainer& trainer, const TokenFile& data, const std::vector<std::int64_t>& starts) {
+double validate(Trainer& trainer, const TokenFile& data, const std::vector<std::int64_t>& starts,
+                const std::function<void()>& before_batch) {
   const TrainSettings& s = trainer.settings;
   const ValidationPlan plan = validation_plan(trainer);
   const auto T = static_cast<std::size_t>(s.time);
@@ -214,6 +228,7 @@ double validate(Trainer& trainer, const TokenFile& data, const std::vector<std::
   double sum = 0;
   std::int64_t all_counted = 0;
   for (std::size_t first = 0; first < starts.size(); first += static_cast<std::size_t>(s.batch)) {
+    if (before_batch) before_batch();
     const std::size_t B = std::min(static_cast<std::size_t>(s.batch), starts.size() - first);
     const std::span<int> tokens(trainer.tokens.data(), B * T);
     const std::span<int> targets(trainer.targets.data(), B * T);
