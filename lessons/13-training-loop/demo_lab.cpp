@@ -42,6 +42,7 @@ Ops<float> kernels(Optimizer optimizer) {
   ops.gradient_norm = ref::gradient_norm;
   ops.gradient_norm_scratch_size = ref::gradient_norm_scratch_size;
   ops.clip_gradients = ref::clip_gradients;
+  ops.adamw_clipped_step = nullptr;  // both in one, which the trainer would take instead
   switch (optimizer) {
     case Optimizer::adamw:
       ops.adamw_step = ref::adamw_step;
