@@ -1,6 +1,6 @@
-// bench-scaling: seconds and memory of a training step in one shape, beside what the ledgers say, as
-// one JSON object. bench/scaling.py runs it over many shapes, each in a process of its own, so that
-// the peak of memory is that shape's.
+// bench-scaling: seconds and memory of a training step in one shape, beside what the ledgers say,
+// as one JSON object. bench/scaling.py runs it over many shapes, each in a process of its own, so
+// that the peak of memory is that shape's.
 #include <fmt/format.h>
 #include <omp.h>
 
@@ -69,9 +69,9 @@ int main(int argc, char** argv) {
   CLI11_PARSE(app, argc, argv);
   try {
     check(c.width >= 64 && c.width % 64 == 0, "--width must be a multiple of 64");
-    check(settings.batch >= 1 && settings.time >= 1 && settings.threads >= 1 &&
-              settings.rounds >= 1,
-          "--batch, --time, --threads and --rounds must be at least 1");
+    check(
+        settings.batch >= 1 && settings.time >= 1 && settings.threads >= 1 && settings.rounds >= 1,
+        "--batch, --time, --threads and --rounds must be at least 1");
     c.heads = c.kv_heads = c.width / 64;
     c.hidden = 4 * c.width;
     c.context_length = settings.time;
