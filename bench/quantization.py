@@ -161,12 +161,13 @@ def write(plain, rows, outliers, about):
                 file.write("%s\t%s\t%s\t%.4f\t%d\t%.6f\t%.6f\t%.7f\n" % (
                     model, name, group, r["bits"], r["bytes"], r["output_error"], r["perplexity"],
                     r["divergence"]))
-    words = about + ["", "## As it was trained", ""] + list(table(plain, rows)) + [
-        "", "## With a few large channels", "",
-        "The same model, written so that %d channels behind each norm are %d times as large, and the" % OUTLIERS,
-        "columns that read them as much smaller: it computes the same, up to rounding. Large language models have",
-        "such channels by themselves (Dettmers et al., LLM.int8()); a model of this size has none.", ""]
-    words += list(table(plain, outliers))
+    words = about + ["", "## As it was trained", ""] + list(table(plain, rows))
+    if outliers:
+        words += ["", "## With a few large channels", "",
+                  "The same model, written so that %d channels behind each norm are %d times as large, and" % OUTLIERS,
+                  "the columns that read them as much smaller: it computes the same, up to rounding. Large language",
+                  "models have such channels by themselves (Dettmers et al., LLM.int8()); a model of this size has",
+                  "none.", ""] + list(table(plain, outliers))
     with open(os.path.join(folder, "quantization.md"), "w", encoding="utf-8") as file:
         file.write("\n".join(words) + "\n")
 
@@ -210,6 +211,7 @@ def parse():
     parser.add_argument("--sequences", type=int, default=64)
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--work", default="/tmp/tinygpt-quantization")
+    parser.add_argument("--plain", action="store_true", help="leave out the model with large channels")
     parser.add_argument("--note", default="", help="how the model was trained")
     return parser.parse_args()
 
@@ -220,19 +222,17 @@ def main():
     info = json.loads(subprocess.run([arguments.program, "info", arguments.model, "--json"], capture_output=True,
                                      text=True, check=True).stdout)
     plain = remembered(arguments, "float", lambda: evaluate(arguments, arguments.model))
+    both = {"": [], "outliers": []}
     with tempfile.TemporaryDirectory() as folder:
         with_outliers(arguments.model, folder)
-        both = []
-        for what, model in (("", arguments.model), ("outliers", folder)):
-            rows = []
+        for what, model in [("", arguments.model)] + ([] if arguments.plain else [("outliers", folder)]):
             for name, group, options in METHODS:
                 result = remembered(arguments, [what, group, options],
                                     lambda: measure(arguments, model, group, options))
-                rows.append((name, group, result))
+                both[what].append((name, group, result))
                 print("%-8s %-18s %-4s perplexity %.5f divergence %.6f" % (
                     what, name, group, result["perplexity"], result["divergence"]), flush=True)
-            both.append(rows)
-    write(plain, *both, about_text(arguments, info, plain))
+    write(plain, both[""], both["outliers"], about_text(arguments, info, plain))
 
 
 if __name__ == "__main__":

@@ -143,8 +143,8 @@ def measured_figure(folder):
     root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(sys.argv[0]))))
     with open(os.path.join(root, "bench", "results", "quantization.tsv"), encoding="utf-8") as file:
         rows = list(csv.DictReader(file, delimiter="\t"))
-    names = {"8 bits (Q8_0)": ("Q8_0", "dim"), "round to nearest": ("nearest", "second"), "AWQ": ("AWQ", "fourth"),
-             "GPTQ": ("GPTQ", "third")}
+    names = {"8 bits (Q8_0)": ("Q8_0", "dim"), "round to nearest": ("nearest", "second"),
+             "AWQ, no clipping": ("AWQ, no clipping", "accent"), "AWQ": ("AWQ", "fourth"), "GPTQ": ("GPTQ", "third")}
     bars, colours = [], {}
     for model, words in (("plain", "as trained"), ("outliers", "large channels")):
         for row in rows:
