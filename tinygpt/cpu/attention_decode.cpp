@@ -160,7 +160,8 @@ void multiply(float* x, const float* by, int n) {
 }
 
 // Of short texts each head's keys and values are a few kilobytes, which end before the processor
-// has noticed that they are read in order.
+// has noticed that they are read in order. This, and sharing out by bytes rather than by sums,
+// decodes texts of 64 tokens 2 to 4% faster (measured, two cores of Zen 5).
 template <class T>
 void prefetch_rows(const T* rows, int count, int HS) {
   const std::int64_t bytes = std::int64_t{count} * HS * std::int64_t{sizeof(T)};
