@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Encoding beside tiktoken and Hugging Face's tokenizers, with GPT-2's vocabulary, one thread each.
 
-    bench/encoding.py [--write] [--rounds N] [--build FOLDER] [--english FILE] [--mixed FILE]
+    bench/encoding.py [--write] [--rounds N] [--build FOLDER] [--english FILE] [--mixed FILE] [--json FILE]
 
 Without files, five megabytes of English are put together from the documentation that this machine carries, and five of
 mixed scripts and code from its messages in seventeen languages and from Python's own library. The programs encode in
@@ -173,20 +173,37 @@ def write_results(rows):
         file.write("\n".join(lines) + "\n")
 
 
+def as_report(rows):
+    """The rows of one report of `tinygpt bench`: of each text, ours and the others on one thread."""
+    report = []
+    for text in dict.fromkeys(row[0] for row in rows):
+        figures = [{"who": who, "median": median, "min": slowest, "max": fastest}
+                   for name, who, median, slowest, fastest, _ in rows if name == text and "threads" not in who]
+        report.append({"section": "GPT-2's tokenizer, one thread", "name": "encode " + text, "unit": "MB/s", "limit": 0,
+                       "figures": figures})
+    return report
+
+
+def run_in_interop_environment(build, script):
+    """Sets up the Python packages of tests/interop in the build folder and, unless it already is, runs in them."""
+    python = os.path.join(build, "interop", "venv", "bin", "python")
+    if os.path.realpath(sys.prefix) != os.path.realpath(os.path.dirname(os.path.dirname(python))):
+        subprocess.run([sys.executable, os.path.join(INTEROP, "interop.py"), "set-up", build],
+                       env=dict(os.environ, TINYGPT_INTEROP="1"), check=True)
+        os.execv(python, [python, script] + sys.argv[1:])
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--write", action="store_true", help="record the result")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--build", default=os.path.join(ROOT, "build", "default"))
     parser.add_argument("--english", help="a file, instead of this machine's documentation")
+    parser.add_argument("--json", help="write rows of a report of tinygpt bench to this file, too")
     parser.add_argument("--mixed", help="a file, instead of messages and code")
     a = parser.parse_args()
     build = os.path.realpath(a.build)
-    python = os.path.join(build, "interop", "venv", "bin", "python")
-    if os.path.realpath(sys.prefix) != os.path.realpath(os.path.dirname(os.path.dirname(python))):
-        subprocess.run([sys.executable, os.path.join(INTEROP, "interop.py"), "set-up", build],
-                       env=dict(os.environ, TINYGPT_INTEROP="1"), check=True)
-        os.execv(python, [python, os.path.realpath(__file__)] + sys.argv[1:])
+    run_in_interop_environment(build, os.path.realpath(__file__))
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         ranks = gpt2_tokenizer(build, folder)
@@ -194,6 +211,9 @@ def main():
         for name, text in (("English", read(a.english) if a.english else english_text()),
                            ("mixed scripts and code", read(a.mixed) if a.mixed else mixed_text())):
             rows += measure(name, text, build, folder, others, a.rounds)
+    if a.json:
+        with open(a.json, "w", encoding="utf-8") as file:
+            json.dump(as_report(rows), file)
     if a.write:
         write_results(rows)
 

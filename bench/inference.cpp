@@ -87,7 +87,7 @@ void measure(const std::string& path, int threads, int rounds, int prompt, int t
     fmt::print("{{\"prefill\": {:.2f}, \"decode\": {:.2f}}}\n", prefill, decode);
     std::fflush(stdout);
   }
-  fmt::print("{{\"weight_bytes\": {}, \"bandwidth\": {:.3e}}}\n", file->packed.bytes(),
+  fmt::print("{{\"weight_bytes\": {}, \"bandwidth\": {:.3e}}}\n", file->weights.product_bytes,
              bench::measure_read_bandwidth(threads));
 }
 

@@ -7,7 +7,8 @@
 #include <cmath>
 #include <cstdint>
 
-#include "tinygpt/core/buffer.h"
+#include "tinygpt/core/error.h"
+#include "tinygpt/model/gpt.h"
 
 namespace tinygpt::bench {
 namespace {
@@ -57,8 +58,9 @@ std::vector<Timing> time_in_turn(const std::vector<Candidate>& candidates, int r
 
 double measure_read_bandwidth(int threads) {
   const std::int64_t n = std::int64_t{1} << 25;  // of 8 bytes: 256 MiB
-  Buffer<std::uint64_t> buffer(n);
-  std::uint64_t* data = buffer.data();
+  // Memory as the weights have it: in large pages, where the system gives them.
+  const DeviceBuffer buffer(host_memory(), n * 8);
+  auto* data = static_cast<std::uint64_t*>(buffer.data());
 #pragma omp parallel for num_threads(threads) schedule(static)
   for (std::int64_t i = 0; i < n; ++i) data[i] = static_cast<std::uint64_t>(i);
   double best = 0;

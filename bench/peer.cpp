@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -11,6 +12,28 @@
 extern char** environ;
 
 namespace tinygpt::bench {
+namespace {
+
+// 0, or why the program could not be started.
+int spawn(pid_t& pid, const std::vector<std::string>& command,
+          const posix_spawn_file_actions_t* actions) {
+  std::vector<char*> arguments;
+  for (const std::string& word : command) arguments.push_back(const_cast<char*>(word.c_str()));
+  arguments.push_back(nullptr);
+  return ::posix_spawnp(&pid, arguments[0], actions, nullptr, arguments.data(), environ);
+}
+
+}  // namespace
+
+void run_program(const std::vector<std::string>& command) {
+  pid_t pid = -1;
+  check(spawn(pid, command, nullptr) == 0,
+        [&] { return fmt::format("{}: cannot be started", command.front()); });
+  int status = 0;
+  ::waitpid(pid, &status, 0);
+  check(WIFEXITED(status) && WEXITSTATUS(status) == 0,
+        [&] { return fmt::format("this did not succeed: {}", fmt::join(command, " ")); });
+}
 
 Peer::Peer(const std::vector<std::string>& command) : name_(command.front()) {
   int in[2], out[2];
@@ -20,11 +43,7 @@ Peer::Peer(const std::vector<std::string>& command) : name_(command.front()) {
   ::posix_spawn_file_actions_init(&actions);
   ::posix_spawn_file_actions_adddup2(&actions, in[0], STDIN_FILENO);
   ::posix_spawn_file_actions_adddup2(&actions, out[1], STDOUT_FILENO);
-  std::vector<char*> arguments;
-  for (const std::string& word : command) arguments.push_back(const_cast<char*>(word.c_str()));
-  arguments.push_back(nullptr);
-  const int failure =
-      ::posix_spawnp(&pid_, arguments[0], &actions, nullptr, arguments.data(), environ);
+  const int failure = spawn(pid_, command, &actions);
   ::posix_spawn_file_actions_destroy(&actions);
   ::close(in[0]);
   ::close(out[1]);

@@ -10,6 +10,10 @@
 
 namespace tinygpt::bench {
 
+// Runs a program (no shell) with this one's input and output, and waits for it. Throws Error where
+// it cannot be started, or ends with another code than 0.
+void run_program(const std::vector<std::string>& command);
+
 class Peer {
  public:
   // Starts the program (no shell); throws Error where that fails.

@@ -21,12 +21,20 @@ import sys
 import tempfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
-EIGHT, NEAREST, GPTQ, AWQ = "8 bits (Q8_0)", "round to nearest", "GPTQ", "AWQ"
-# (name, weights that share a scale, options); a group of 0 is a whole row.
+EIGHT, NEAREST, UNCLIPPED, AWQ, GPTQ = "8 bits (Q8_0)", "round to nearest", "AWQ, no clipping", "AWQ", "GPTQ"
+# (name, weights that share a scale, options)
 METHODS = [(EIGHT, 32, ["--method", "q8_0"])] + [
-    (name, group, ["--method", method]) for group in (32, 128, 0)
-    for name, method in ((NEAREST, "q4_0"), (AWQ, "awq"), (GPTQ, "gptq"))]
+    (name, group, options) for group in (32, 128) for name, options in (
+        (NEAREST, ["--method", "q4_0"]),
+        (UNCLIPPED, ["--method", "awq", "--scales", "absmax"]),
+        (AWQ, ["--method", "awq"]),
+        (GPTQ, ["--method", "gptq"]))]
 OUTLIERS = (4, 20)  # so many channels behind each norm, so many times as large
+# The norms' vectors, and the matrices that read what they make: GPT-2's are [in, out], LLaMA's [out, in].
+NORMS = ("ln_1.weight", "ln_1.bias", "ln_2.weight", "ln_2.bias", "input_layernorm.weight",
+         "post_attention_layernorm.weight")
+READERS_BY_ROWS = ("attn.c_attn.weight", "mlp.c_fc.weight")
+READERS_BY_COLUMNS = ("q_proj.weight", "k_proj.weight", "v_proj.weight", "gate_proj.weight", "up_proj.weight")
 
 
 def run(arguments, *words):
@@ -40,8 +48,8 @@ def run(arguments, *words):
 
 
 def with_outliers(model, folder):
-    """A copy of a GPT-2 model that computes the same: channels of its norms made larger, the columns that read them
-    smaller by as much. Large models have such channels by themselves."""
+    """A copy of a model that computes the same: channels of its norms made larger, the columns that read them smaller
+    by as much. Large models have such channels by themselves."""
     os.makedirs(folder, exist_ok=True)
     for name in ("config.json", "tokenizer.json"):
         shutil.copy(os.path.join(model, name), folder)
@@ -51,20 +59,24 @@ def with_outliers(model, folder):
     tensors = json.loads(head)
     count, by = OUTLIERS
 
-    def scale(name, factor):
-        """Of a vector the channels, of a matrix [in, out] their rows."""
+    def scale(name, factor, axis):
+        """The values of those channels, which lie along this axis."""
         shape, (begin, end) = tensors[name]["shape"], tensors[name]["data_offsets"]
         values = array.array("f", data[begin:end])
-        width = 1 if len(shape) == 1 else shape[1]
-        for channel in range(5, shape[0], shape[0] // count):
-            for k in range(channel * width, (channel + 1) * width):
-                values[k] *= factor
+        inner = shape[1] if len(shape) == 2 and axis == 0 else 1  # values of a channel that lie together
+        period = shape[axis] * inner
+        for channel in range(5, shape[axis], shape[axis] // count):
+            for start in range(channel * inner, len(values), period):
+                for k in range(start, start + inner):
+                    values[k] *= factor
         data[begin:end] = values.tobytes()
     for name in tensors:
-        if name.endswith(("ln_1.weight", "ln_1.bias", "ln_2.weight", "ln_2.bias")):
-            scale(name, by)
-        elif name.endswith(("attn.c_attn.weight", "mlp.c_fc.weight")):
-            scale(name, 1 / by)
+        if name.endswith(NORMS):
+            scale(name, by, 0)
+        elif name.endswith(READERS_BY_ROWS):
+            scale(name, 1 / by, 0)
+        elif name.endswith(READERS_BY_COLUMNS):
+            scale(name, 1 / by, 1)
     with open(os.path.join(folder, "model.safetensors"), "wb") as file:
         file.write(struct.pack("<Q", size) + head + data)
 
@@ -72,48 +84,6 @@ def with_outliers(model, folder):
 def evaluate(arguments, model):
     return run(arguments, "eval", "--model", model, "--reference", arguments.model, "--data", arguments.data,
                "--context", arguments.context, "--tokens", arguments.tokens)
-
-
-def whole_perplexity(arguments, model, options):
-    """On all of the held-out text, after quantizing where options are given."""
-    out = os.path.join(arguments.work, "quantized-%d" % os.getpid())
-    if options is not None:
-        run(arguments, "quantize", "--model", model, "--out", out, "--overwrite", "--context", arguments.context,
-            "--sequences", arguments.sequences, "--calibration", arguments.data, *options)
-    result = run(arguments, "eval", "--model", model if options is None else out, "--data", arguments.data, "--context",
-                 arguments.context, "--tokens", 10 ** 9)
-    shutil.rmtree(out, ignore_errors=True)
-    return result
-
-
-def measure_whole(arguments, models):
-    """Rows of (words, result): groups of 32 alone."""
-    rows = [("float", remembered(arguments, "whole float", lambda: whole_perplexity(arguments, arguments.model, None)))]
-    for what, model in models:
-        for name, group, options in METHODS:
-            if group == 32 and name != EIGHT:
-                result = remembered(arguments, ["whole", what, options],
-                                    lambda: whole_perplexity(arguments, model, options))
-                rows.append((name + (", large channels" if what else ""), result))
-                print("whole %s %s %.6f" % (what, name, result["perplexity"]), flush=True)
-    return rows
-
-
-def whole_table(rows, tables):
-    """Perplexity on the whole text, with the divergences that the shorter one gave."""
-    plain = rows[0][1]
-    yield "| method, 32 weights a scale | perplexity | change | regained |"
-    yield "|---|--:|--:|--:|"
-    yield "| float | %.5f | | |" % plain["perplexity"]
-    nearest = None
-    for words, r in rows[1:]:
-        name, _, more = words.partition(",")
-        nearest = r if name == NEAREST else nearest
-        of = next(x for n, g, x in tables[1 if more else 0] if n == name and g == 32)
-        luck = 100 * math.sqrt(2 * of["divergence"] / r["tokens"])
-        share = "" if name == NEAREST else "%.0f %%" % (100 * regained(plain, nearest, r, "perplexity"))
-        yield "| %s | %.5f | %+.4f ± %.4f %% | %s |" % (
-            words, r["perplexity"], 100 * (r["perplexity"] / plain["perplexity"] - 1), luck, share)
 
 
 def measure(arguments, model, group, options):
@@ -157,10 +127,6 @@ def processor():
         return platform.processor() or platform.machine()
 
 
-def group_text(group):
-    return "row" if group == 0 else str(group)
-
-
 def regained(plain, nearest, result, field):
     """The share of what rounding to nearest loses that another method wins back."""
     lost = nearest[field] - plain[field]
@@ -181,11 +147,11 @@ def table(plain, rows):
             shares = ["%.0f %%" % (100 * regained(plain, nearest[group], r, field))
                       for field in ("perplexity", "divergence")]
         yield "| %s | %s | %.2f | %.2f | %.3f %% | %.5f | %+.3f ± %.3f %% | %s | %.6f | %s |" % (
-            name, group_text(group), r["bits"], r["bytes"] / 1e6, 100 * r["output_error"], r["perplexity"], change,
+            name, group, r["bits"], r["bytes"] / 1e6, 100 * r["output_error"], r["perplexity"], change,
             luck, shares[0], r["divergence"], shares[1])
 
 
-def write(arguments, plain, rows, outliers, about, whole):
+def write(plain, rows, outliers, about):
     folder = os.path.join(ROOT, "bench", "results")
     with open(os.path.join(folder, "quantization.tsv"), "w", encoding="utf-8") as file:
         file.write("model\tmethod\tgroup\tbits\tbytes\toutput_error\tperplexity\tdivergence\n")
@@ -193,19 +159,15 @@ def write(arguments, plain, rows, outliers, about, whole):
         for model, some in (("plain", rows), ("outliers", outliers)):
             for name, group, r in some:
                 file.write("%s\t%s\t%s\t%.4f\t%d\t%.6f\t%.6f\t%.7f\n" % (
-                    model, name, group_text(group), r["bits"], r["bytes"], r["output_error"], r["perplexity"],
+                    model, name, group, r["bits"], r["bytes"], r["output_error"], r["perplexity"],
                     r["divergence"]))
     words = about + ["", "## As it was trained", ""] + list(table(plain, rows))
     if outliers:
         words += ["", "## With a few large channels", "",
-                  "The same model, written so that %d channels behind each norm are %d times as large, and the columns"
-                  % OUTLIERS,
-                  "that read them as much smaller: it computes the same, up to rounding. Large language models have",
-                  "such channels by themselves (Dettmers et al., LLM.int8()); a model of this size has none.", ""]
-        words += list(table(plain, outliers))
-    if whole:
-        words += ["", "## Perplexity on the whole held-out text, %d tokens" % whole[0][1]["tokens"], ""]
-        words += list(whole_table(whole, (rows, outliers)))
+                  "The same model, written so that %d channels behind each norm are %d times as large, and" % OUTLIERS,
+                  "the columns that read them as much smaller: it computes the same, up to rounding. Large language",
+                  "models have such channels by themselves (Dettmers et al., LLM.int8()); a model of this size has",
+                  "none.", ""] + list(table(plain, outliers))
     with open(os.path.join(folder, "quantization.md"), "w", encoding="utf-8") as file:
         file.write("\n".join(words) + "\n")
 
@@ -233,8 +195,10 @@ def about_text(arguments, info, plain):
         "",
         "A perplexity changes by luck, too. Predictions that have moved a little, to and fro, are better on some",
         "tokens and worse on others: over N tokens their mean loss is the divergence D more, give or take",
-        "sqrt(2 D / N), where the float model's own probabilities are right. That is what stands behind ±, and it is",
-        "as large as most of the changes. A divergence compares whole distributions, and has far less of it."]
+        "sqrt(2 D / N), where the float model's own probabilities are right. That is what stands behind ±.",
+        "A divergence compares whole distributions, and has far less of it.",
+        "",
+        "AWQ is its search for scales and its search for clipping together; `no clipping` is the first alone."]
 
 
 def parse():
@@ -243,12 +207,11 @@ def parse():
     parser.add_argument("--model", required=True)
     parser.add_argument("--data", required=True)
     parser.add_argument("--context", type=int, required=True)
-    parser.add_argument("--tokens", type=int, default=20000)
+    parser.add_argument("--tokens", type=int, default=10 ** 9, help="of the held-out text (default: all)")
     parser.add_argument("--sequences", type=int, default=64)
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--work", default="/tmp/tinygpt-quantization")
-    parser.add_argument("--only", default="", choices=("", "plain", "outliers"), help="measure, and write no tables")
-    parser.add_argument("--whole", action="store_true", help="perplexities on all of the held-out text, too")
+    parser.add_argument("--plain", action="store_true", help="leave out the model with large channels")
     parser.add_argument("--note", default="", help="how the model was trained")
     return parser.parse_args()
 
@@ -259,23 +222,17 @@ def main():
     info = json.loads(subprocess.run([arguments.program, "info", arguments.model, "--json"], capture_output=True,
                                      text=True, check=True).stdout)
     plain = remembered(arguments, "float", lambda: evaluate(arguments, arguments.model))
+    both = {"": [], "outliers": []}
     with tempfile.TemporaryDirectory() as folder:
         with_outliers(arguments.model, folder)
-        both = []
-        for what, model in (("", arguments.model), ("outliers", folder)):
-            rows = []
+        for what, model in [("", arguments.model)] + ([] if arguments.plain else [("outliers", folder)]):
             for name, group, options in METHODS:
-                if arguments.only not in ("", what or "plain") or (what and group == 0):
-                    continue
                 result = remembered(arguments, [what, group, options],
                                     lambda: measure(arguments, model, group, options))
-                rows.append((name, group, result))
+                both[what].append((name, group, result))
                 print("%-8s %-18s %-4s perplexity %.5f divergence %.6f" % (
-                    what, name, group_text(group), result["perplexity"], result["divergence"]), flush=True)
-            both.append(rows)
-        whole = measure_whole(arguments, [("", arguments.model), ("outliers", folder)]) if arguments.whole else []
-    if arguments.only == "":
-        write(arguments, plain, *both, about_text(arguments, info, plain), whole)
+                    what, name, group, result["perplexity"], result["divergence"]), flush=True)
+    write(plain, both[""], both["outliers"], about_text(arguments, info, plain))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "tinygpt/core/error.h"
+
 namespace tinygpt::bench {
 namespace {
 
@@ -102,6 +104,7 @@ std::string to_table(const Report& report) {
   const Machine& m = report.machine;
   std::string out = fmt::format("{}, {} threads, {}\n", m.processor, m.threads, m.compiler);
   if (m.device == "cpu") {
+    out += fmt::format("  kernels: {}\n", m.level);
     out += fmt::format(
         "  peak {} GFLOP/s (fused multiply-adds in registers), reads {} GB/s from memory\n",
         number(m.peak_gflops), number(m.bandwidth_gbs));
@@ -141,10 +144,28 @@ nlohmann::json to_json(const Report& report) {
             {"device", m.device},
             {"peak_gflops", m.peak_gflops},
             {"bandwidth_gbs", m.bandwidth_gbs},
-            {"compiler", m.compiler}}},
+            {"compiler", m.compiler},
+            {"level", m.level}}},
           {"rows", rows},
           {"step_operators", step_to_json(report.step, m)},
           {"pytorch_step_operators", step_to_json(report.peer_step, m)}};
+}
+
+std::vector<Row> rows_from_json(const nlohmann::json& rows) {
+  std::vector<Row> result;
+  try {
+    for (const auto& row : rows) {
+      Row& r = result.emplace_back(row.at("section"), row.at("name"), row.at("unit"),
+                                   row.at("limit"), std::vector<Figure>{});
+      for (const auto& f : row.at("figures")) {
+        r.figures.push_back({f.at("who"), f.at("median"), f.at("min"), f.at("max")});
+      }
+      check(!r.figures.empty(), "a row without figures");
+    }
+  } catch (const nlohmann::json::exception& problem) {
+    throw Error(fmt::format("rows of a benchmark: {}", problem.what()));
+  }
+  return result;
 }
 
 }  // namespace tinygpt::bench

@@ -41,6 +41,7 @@ struct Machine {
   double peak_gflops = 0;    // measured fused multiply-adds, `threads` threads
   double bandwidth_gbs = 0;  // measured reads from memory
   std::string compiler;
+  std::string level;  // of the processor's kernels (tinygpt/cpu/levels.h)
 };
 
 struct Report {
@@ -56,5 +57,8 @@ double least_seconds(const Machine& machine, const OperatorTime& operation);
 
 std::string to_table(const Report& report);
 nlohmann::json to_json(const Report& report);
+
+// Rows that a script has measured: what to_json makes of rows. Throws Error on anything else.
+std::vector<Row> rows_from_json(const nlohmann::json& rows);
 
 }  // namespace tinygpt::bench

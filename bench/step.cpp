@@ -1,76 +1,20 @@
 #include <fmt/format.h>
-#include <stdlib.h>
 
 #include <algorithm>
-#include <cstdint>
-#include <filesystem>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
-#include <system_error>
 
 #include "bench/device.h"
 #include "bench/kernels.h"
 #include "bench/operators.h"
 #include "bench/peer.h"
+#include "bench/training_step.h"
 #include "tinygpt/core/error.h"
-#include "tinygpt/core/random.h"
 #include "tinygpt/model/gpt.h"
-#include "tinygpt/text/token_file.h"
-#include "tinygpt/train/trainer.h"
 
 namespace tinygpt::bench {
 namespace {
-
-// Random tokens, in a file that is mapped and then removed: a trainer reads from files.
-TokenFile random_tokens(int vocabulary, int count) {
-  Random random{2};
-  std::vector<int> ids(static_cast<std::size_t>(count));
-  for (int& id : ids) {
-    id = static_cast<int>(random.below(static_cast<std::uint64_t>(vocabulary)));
-  }
-  std::string folder = (std::filesystem::temp_directory_path() / "tinygpt-bench-XXXXXX").string();
-  check(::mkdtemp(folder.data()) != nullptr,
-        [&] { return fmt::format("{}: the folder cannot be made", folder); });
-  const std::filesystem::path path = std::filesystem::path(folder) / "tokens.npy";
-  write_token_file(path, ids, vocabulary);
-  TokenFile file(path, vocabulary);
-  std::error_code ignored;
-  std::filesystem::remove_all(folder, ignored);
-  return file;
-}
-
-TrainSettings step_settings(const Settings& s) {
-  TrainSettings settings;
-  settings.batch = s.batch;
-  settings.time = s.time;
-  settings.steps = 1'000'000;  // more than are taken
-  settings.warmup = 0;
-  settings.lr = 1e-4f;
-  settings.min_lr = 1e-5f;
-  settings.dtype = s.bf16 ? "bf16" : "float";
-  return settings;
-}
-
-// A model, and the trainer whose step is measured: what `tinygpt train` does, with the one copy to
-// the host that it waits for. In bf16 the model has the master weights alone.
-struct Step {
-  explicit Step(const Settings& s)
-      : data(random_tokens(s.config.vocab_size, 1 << 16 | s.time)),
-        rounded(s.bf16
-                    ? make_gpt(s.config, s.bf16_ops, s.memory, Purpose::training, s.batch, s.time)
-                    : Gpt<Bfloat16>{}),
-        model(s.bf16 ? make_gpt(s.config, s.ops, s.memory, Purpose::inference, 1, 1)
-                     : make_gpt(s.config, s.ops, s.memory, Purpose::training, s.batch, s.time)),
-        trainer(make_trainer(model, step_settings(s), s.bf16 ? &rounded : nullptr)) {
-    init_parameters(model, 1);
-  }
-  void run() { train_step(trainer, data); }
-  TokenFile data;
-  Gpt<Bfloat16> rounded;
-  Gpt<float> model;
-  Trainer trainer;
-};
 
 // PyTorch's twin, an optional peer.
 std::unique_ptr<Peer> start_twin(const Settings& s, const std::vector<std::string>& how) {
@@ -155,7 +99,7 @@ Settings with_clocks(Settings s) {
 }  // namespace
 
 void bench_step(Report& report, const Settings& settings) {
-  Step step(with_clocks(settings));
+  TrainingStep step(with_clocks(settings));
   const std::vector<Twin> twins = start_twins(settings);
   std::vector<Candidate> candidates = {{"tinygpt", [&] { step.run(); }}};
   for (const Twin& twin : twins) {

@@ -15,7 +15,9 @@ target_compile_options(tinygpt_options INTERFACE
 # No function of ours is replaced at load time: position-independent code may inline across functions all the same.
 target_compile_options(tinygpt_options INTERFACE $<${TINYGPT_CXX}:-fno-semantic-interposition>)
 if(TINYGPT_NATIVE)
-  target_compile_options(tinygpt_options INTERFACE $<${TINYGPT_CXX}:-march=native>)
+  # But the kernels that are compiled for a level of instructions (CpuLevels.cmake).
+  set(tinygpt_native $<AND:${TINYGPT_CXX},$<NOT:$<BOOL:$<TARGET_PROPERTY:TINYGPT_LEVEL>>>>)
+  target_compile_options(tinygpt_options INTERFACE $<${tinygpt_native}:-march=native>)
 endif()
 if(TINYGPT_SANITIZE)
   # The emulator's checked kernels carry another instrumentation (Cuda.cmake).

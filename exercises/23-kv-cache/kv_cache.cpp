@@ -35,7 +35,8 @@ void kv_append(const KvCache& cache, const float* qkv, const int* sequence, cons
 //
 // out [N, NH * HS]             written
 // qkv [N, (NH + 2 NKV) * HS]   the query of head h is at h * HS
-// cache                        keys and values: cache_row says which row has a place
+// cache                        keys and values, this row's own included: kv_append has put them
+//                              there. cache_row says which row has a place
 // sequence, position [N]       whose keys row n sees, and the place of the last of them
 // scores [longest], row [HS]   room: read_cache_row(row, ...) gives a key or a value as floats
 void attention_decode(float* out, const float* qkv, const KvCache& cache, const int* sequence,

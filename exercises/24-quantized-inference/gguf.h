@@ -45,8 +45,9 @@ struct ModelFile {
 std::string gguf_write(const ModelFile& file);
 
 // What gguf_write wrote. Throws Error on another magic or version, on types that are not above, on
-// offsets that are no multiple of 32, and on whatever would lie behind the end of the file, before
-// anything of that size is allocated.
+// offsets that are no multiple of 32, on rows of Q8_0 or Q4_0 that are no whole blocks, and on
+// whatever would lie behind the end of the file, before anything of that size is allocated. A
+// tensor's data are where its offset says, in whatever order.
 ModelFile gguf_read(std::string_view bytes);
 
 }  // namespace tinygpt::mine

@@ -38,8 +38,10 @@ void worked_blocks() {
   ref::dequantize_q8_0(eight.data(), &q8, kQuantBlock);
   ref::dequantize_q4_0(four.data(), &q4, kQuantBlock);
   const double d8 = 1.60 / 127, d4 = -1.60 / -8;
-  fmt::print("eight bits: d = 1.60 / 127 = {:.4f}     four bits: d = -1.60 / -8 = {:.2f}\n\n", d8,
+  fmt::print("eight bits: d = 1.60 / 127 = {:.4f}     four bits: d = -1.60 / -8 = {:.2f}\n", d8,
              d4);
+  fmt::print("kept in half precision: {:.6f} and {:.6f}\n\n", static_cast<float>(q8.d),
+             static_cast<float>(q4.d));
   fmt::print("{:>5}{:>8}{:>9}{:>6}{:>8}{:>14}{:>5}{:>8}\n", "", "weight", "x / d", "q", "d q",
              "x / d + 8.5", "q", "value");
   for (std::size_t i = 0; i < kWeights.size(); ++i) {

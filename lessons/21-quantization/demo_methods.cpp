@@ -16,13 +16,15 @@ struct Method {
   std::string name;
   QuantizeMethod method;
   int group;
+  ScaleRule rule = ScaleRule::absmax;
 };
 
 // snippet: methods
 const std::vector<Method> kMethods = {
-    {"Q8_0", QuantizeMethod::q8_0, 32},      {"nearest", QuantizeMethod::nearest, 32},
-    {"AWQ", QuantizeMethod::awq, 32},        {"GPTQ", QuantizeMethod::gptq, 32},
-    {"nearest", QuantizeMethod::nearest, 0}, {"AWQ", QuantizeMethod::awq, 0},
+    {"Q8_0", QuantizeMethod::q8_0, 32}, {"nearest", QuantizeMethod::nearest, 32},
+    {"AWQ", QuantizeMethod::awq, 32},   {"AWQ, clip", QuantizeMethod::awq, 32, ScaleRule::outputs},
+    {"GPTQ", QuantizeMethod::gptq, 32}, {"nearest", QuantizeMethod::nearest, 0},
+    {"AWQ", QuantizeMethod::awq, 0},    {"AWQ, clip", QuantizeMethod::awq, 0, ScaleRule::outputs},
     {"GPTQ", QuantizeMethod::gptq, 0}};
 // end of snippet
 
@@ -71,7 +73,7 @@ void compare_methods(const std::vector<Option>& options) {
     s.quantizers = lesson_quantizers();
     s.method = m.method;
     s.format.group = m.group;
-    s.rule = ScaleRule::absmax;
+    s.rule = m.rule;
     s.activation_order = false;
     const QuantizedModel q = quantize_model(rounded, windows, kTime, s);
     const Quality quality = measure(rounded, reference, text);

@@ -21,7 +21,7 @@ def grid_figure(folder):
     d.line(left, y, left + width, y, "line", 1.6)
     for name, value in WEIGHTS:
         d.circle(at(value), y, 5, "accent")
-        d.text(at(value), y - 14, "%s %.2f" % (name, value), 12, "ink", "middle")
+        d.text(at(value), y - (32 if name == "." else 14), "%s %.2f" % (name, value), 12, "ink", "middle")
     y = 156
     d.text(left, 226, "the sixteen steps of Q4_0, 0.2 apart, and their codes", 14, "second", bold=True)
     d.line(left, y, left + width, y, "line", 1.6)
@@ -34,7 +34,7 @@ def grid_figure(folder):
         d.arrow(at(value), 74, at(nearest), y - 9, "dim", 1.3)
     d.text(at(0), y + 44, "zero is code 8", 12, "second", "middle")
     d.text(at(1.4), y + 44, "there is no step 16", 12, "second", "middle")
-    d.text(at(-1.6), y + 44, "the largest is code 0", 12, "second", "middle")
+    d.text(at(-1.6), y + 44, "the farthest is code 0", 12, "second", "middle")
     d.save(folder, "grid")
 
 
@@ -143,8 +143,8 @@ def measured_figure(folder):
     root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(sys.argv[0]))))
     with open(os.path.join(root, "bench", "results", "quantization.tsv"), encoding="utf-8") as file:
         rows = list(csv.DictReader(file, delimiter="\t"))
-    names = {"8 bits (Q8_0)": ("Q8_0", "dim"), "round to nearest": ("nearest", "second"), "AWQ": ("AWQ", "fourth"),
-             "GPTQ": ("GPTQ", "third")}
+    names = {"8 bits (Q8_0)": ("Q8_0", "dim"), "round to nearest": ("nearest", "second"),
+             "AWQ, no clipping": ("AWQ, no clipping", "accent"), "AWQ": ("AWQ", "fourth"), "GPTQ": ("GPTQ", "third")}
     bars, colours = [], {}
     for model, words in (("plain", "as trained"), ("outliers", "large channels")):
         for row in rows:

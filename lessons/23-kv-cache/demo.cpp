@@ -64,9 +64,7 @@ void worked(const std::vector<Option>&) {
   for (std::size_t p = 0; p < 4; ++p) fmt::print("{:>6.3f}{}", e[p] / sum, p < 3 ? " " : "");
   fmt::print("\nout         {:>6.3f} {:>6.3f}\n", out[0], out[1]);
 
-  // snippet: draft
   const std::vector<double> p = {0.5, 0.3, 0.2}, q = {0.2, 0.7, 0.1};
-  // end of snippet
   fmt::print("\ntoken                 cat     dog     sun\nthe model, p     ");
   for (const double x : p) fmt::print("{:>8.3f}", x);
   fmt::print("\nthe draft, q     ");
@@ -143,19 +141,21 @@ void speed(const std::vector<Option>& options) {
   for (const int length : {32, 64, 128, 256, 512, 1024}) {
     std::vector<int> text(static_cast<std::size_t>(length), 7);
     std::vector<float> logits(static_cast<std::size_t>(c.vocab_size));
+    // snippet: passes
     const double plain = seconds_of(rounds, [&] {
-      forward(model, text, {}, 1, length);
+      forward(model, text, {}, 1, length);  // every token so far, once more
       copy_last_logits(model, 0, std::span<float>(logits));
     });
     const SequenceInput prompt{sequence, std::span(text).first(text.size() - 1), WantLogits::none};
     const double prefill = seconds_of(rounds, [&] {
       truncate(engine, sequence, 0);
-      run<float>(engine, {&prompt, 1});
+      run<float>(engine, {&prompt, 1});  // prefill: all but the last, together
     });
     const double cached = seconds_of(12, [&] {
       const SequenceInput next{sequence, std::span(text).last(1)};
-      run<float>(engine, {&next, 1});
+      run<float>(engine, {&next, 1});  // decode: one row
     });
+    // end of snippet
     rows.push_back({fmt::format("{}", length), fmt::format("{:.2f}", 1e3 * plain),
                     fmt::format("{:.2f}", 1e3 * cached), fmt::format("{:.0f}", plain / cached),
                     fmt::format("{:.0f}", (length - 1) / prefill)});

@@ -112,16 +112,17 @@ void show_file(const std::vector<Option>&) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  return run_demo(
-      argc, argv, "Lesson 24: integers that multiply",
-      {{"worked", "the numbers of the lesson's worked example", worked},
-       {"file", "a small GGUF file, byte by byte", show_file},
-       {"table",
-        "one model in three formats: bytes, perplexity, speed",
-        compare_formats,
-        {{"steps", "of training", "300"}}},
-       {"speed",
-        "a larger model: tokens and bytes a second",
-        compare_speeds,
-        {{"model", "its shape, with random weights", "llama-42m"}, {"tokens", "to write", "24"}}}});
+  return run_demo(argc, argv, "Lesson 24: integers that multiply",
+                  {{"worked", "the numbers of the lesson's worked example", worked},
+                   {"file", "a small GGUF file, byte by byte", show_file},
+                   {"table",
+                    "one model in three formats: bytes, perplexity, speed",
+                    compare_formats,
+                    {{"steps", "of training", "300"}}},
+                   {"speed",
+                    "a larger model: tokens and bytes a second",
+                    compare_speeds,
+                    {{"model", "its shape, with random weights", "llama-42m"},
+                     {"tokens", "to write", "24"},
+                     {"threads", "that share the work", "1"}}}});
 }

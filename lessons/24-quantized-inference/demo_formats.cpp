@@ -1,5 +1,6 @@
 // One trained model in three formats, and the speed of a larger one.
 #include <fmt/format.h>
+#include <omp.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -161,6 +162,8 @@ void compare_formats(const std::vector<Option>& options) {
 void compare_speeds(const std::vector<Option>& options) {
   const std::string name = as_text(options, "model");
   const int tokens = static_cast<int>(as_number(options, "tokens"));
+  const int threads = static_cast<int>(as_number(options, "threads"));
+  omp_set_num_threads(threads);
   const GptConfig config = named_config(name);
   Gpt<float> model = make_gpt(config, cpu::ops(), host_memory(), Purpose::inference, 1, 1);
   init_parameters(model, 1);
@@ -178,7 +181,8 @@ void compare_speeds(const std::vector<Option>& options) {
                     fmt::format("{:.0f}", speed), fmt::format("{:.1f}", speed * bytes * 1e-9)});
   }
   print_table({"weights", "MB", "tokens/s", "GB/s of weights"}, rows);
-  fmt::print("{}, random weights; the best of five texts of {} tokens\n", name, tokens);
+  fmt::print("{}, random weights, {} thread{}; the best of five texts of {} tokens\n", name,
+             threads, threads == 1 ? "" : "s", tokens);
 }
 
 }  // namespace tinygpt::lessons

@@ -25,6 +25,7 @@ __device__ inline void multiply_tiles(float (&sums)[kTile / kTileRows],
 // One block of 32 x 8 threads computes one tile of 32 x 32 values of out: rows blockIdx.x * 32 ...,
 // columns blockIdx.y * 32 ... Thread (x, y) has column x and rows y, y + 8, y + 16, y + 24. Two
 // sums go on side by side, one along C and one along rank, and out is written once, with both.
+// C, OC and rank need not be multiples of 32. bias [OC] is nullptr where the layer has none.
 //
 // load_tile<Layout::rows>(tile, matrix, rows, cols, row0, col0) brings 32 x 32 values from row0,
 // col0 on into shared memory, with 0 outside. A matrix that is to be read transposed, as

@@ -10,8 +10,9 @@ namespace tinygpt::ref {
 
 // a[i] = (2 * u(i) - 1) / sqrt(C),  b[i] = 0
 //
-// a [rank, C] and b [OC, rank] are written. u(i) is number i of Random{seed, 0, stream}.uniform(),
-// from 0 to 1: so a is uniform between -1 / sqrt(C) and 1 / sqrt(C), as PEFT has it.
+// a [rank, C] and b [OC, rank] are written, in the order of memory. u(i) is what call i of
+// uniform() gives for one Random{seed, 0, stream}, from 0 to 1: so no value of a is farther from 0
+// than 1 / sqrt(C), as PEFT has it.
 void lora_init(float* a, float* b, int C, int OC, int rank, std::uint64_t seed,
                std::uint64_t stream) {
   // your code: 19.lora_init

@@ -34,8 +34,9 @@ std::int64_t blocks_of(std::int64_t n) {
 
 // d = max |x| / 127,  q[i] = round(x[i] / d)    in every block of 32
 //
-// out [n / 32] written, x [n]. d is kept in half precision, and q found with the float d: by
-// inverse_of(d), which is 0 for a block of zeros. std::round rounds halves away from zero.
+// out [n / 32] written, x [n]. d is kept in half precision, as Float16(d), and q found with the
+// float d: x[i] times inverse_of(d), which is 0 for a block of zeros. std::round rounds halves away
+// from zero, as ggml does.
 void quantize_q8_0(BlockQ8_0* out, const float* x, std::int64_t n) {
   const std::int64_t blocks = blocks_of(n);
   // your code: 21.quantize_q8_0
@@ -51,7 +52,7 @@ void quantize_q8_0(BlockQ8_0* out, const float* x, std::int64_t n) {
   // end of your code
 }
 
-// x'[i] = d * q[i]    with the d of value i's block
+// x'[i] = d * q[i]    with the d of value i's block (a Float16 turns itself into a float)
 //
 // out [n] written, x [n / 32].
 void dequantize_q8_0(float* out, const BlockQ8_0* x, std::int64_t n) {

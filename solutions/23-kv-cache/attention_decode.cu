@@ -16,7 +16,8 @@ namespace {
 
 constexpr int kWarps = 4;  // of a block
 
-// What this warp has: number `index` of all, counted over stretches first.
+// Which of all warps this one is, in the order of what they write: for the first kernel
+// (n * NH + h) * stretches + stretch, for the second n * NH + h. The last block may have some more.
 __device__ std::int64_t warp_index() {
   return std::int64_t{blockIdx.x} * kWarps + threadIdx.x / kWarp;
 }
@@ -36,6 +37,7 @@ __device__ std::int64_t warp_index() {
 // shrinks by exp(old - new). A stretch that row n does not see writes nothing.
 //
 // partial [N, NH, stretches, HS + 2]: written. qkv [N, (NH + 2 NKV) * HS]: q of head h at h * HS.
+// k.at(row, d) and v.at(row, d) read a number of the cache as a float, whatever Stored is.
 template <class Real, class Stored>
 __global__ void decode_split_kernel(float* partial, const Real* qkv, KvCache cache,
                                     const int* sequence, const int* position, int N, int NH,
@@ -77,6 +79,9 @@ __global__ void decode_split_kernel(float* partial, const Real* qkv, KvCache cac
   // end of your code
 }
 
+// Launches a warp for each stretch of each query head of each row, kWarps of them to a block, with
+// kWarps * HS floats of shared memory: an acc for each. Stored is what cache.type says: float,
+// Bfloat16 or std::int8_t.
 template <class Real>
 void decode_split(float* partial, const Real* qkv, const KvCache& cache, const int* sequence,
                   const int* position, int N, int NH, int stretches) {

@@ -11,6 +11,9 @@ namespace tinygpt::ref {
 //
 // the smallest w with r[0] + ... + r[w] > v. Returns the token that stands: it is distributed as p.
 //
+// Where rounding leaves nothing of r, or its sum short of v: the last w with r[w] > 0, or `token`
+// if there is none.
+//
 // p, q [V]  probabilities of the large model and of the small one, at the token's place
 // u, v      uniform in [0, 1)
 int speculative_accept(std::span<const double> p, std::span<const double> q, int token, double u,

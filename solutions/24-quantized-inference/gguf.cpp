@@ -121,6 +121,9 @@ ModelFile gguf_read(std::string_view bytes) {
             "gguf_read: a tensor is larger than its file");
       n *= size;
     }
+    const std::uint64_t cols = tensor.shape.empty() ? 1 : tensor.shape.back();
+    check(tensor.type == TensorType::f32 || cols % kQuantBlock == 0,
+          "gguf_read: a tensor's rows are no whole blocks");
     const std::uint64_t length = tensor_bytes(tensor.type, n);
     check(data <= bytes.size() && offsets[i] <= bytes.size() - data &&
               length <= bytes.size() - data - offsets[i],

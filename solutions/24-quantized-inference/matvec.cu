@@ -10,7 +10,8 @@ namespace tinygpt::ref_cuda {
 // of it together.
 //
 // A word holds four values, and a block eight words. Lane l has words l, l + 32, ...: neighbouring
-// lanes have neighbouring words, and the warp reads four blocks at a time.
+// lanes have neighbouring words, and the warp reads four blocks at a time. load4 reads a word;
+// __dp4a(a, b, sum) is sum plus the products of a's four bytes, with their signs, and b's.
 __device__ float lane_product(const BlockQ8_0* w, const BlockQ8_0* x, int blocks) {
   // your code on the device: 24.matvec_q8_0_cuda
   constexpr int kWords = kQuantBlock / 4;
@@ -80,15 +81,17 @@ template void matvec_rows(Bfloat16*, const BlockQ8_0*, const BlockQ8_0*, const f
 template void matvec_rows(Bfloat16*, const BlockQ4_0*, const BlockQ8_0*, const float*, int, int,
                           int);
 
+// Both are matvec_rows with one row of x and no bias: it launches the kernel that calls your
+// lane_product.
 void matvec_q8_0(float* out, const BlockQ8_0* weight, const BlockQ8_0* x, int rows, int cols) {
   // your code: 24.matvec_q8_0_cuda
-  matvec_rows(out, weight, x, nullptr, 1, rows, cols);  // no bias, one row of x
+  matvec_rows(out, weight, x, nullptr, 1, rows, cols);
   // end of your code
 }
 
 void matvec_q4_0(float* out, const BlockQ4_0* weight, const BlockQ8_0* x, int rows, int cols) {
   // your code: 24.matvec_q4_0_cuda
-  matvec_rows(out, weight, x, nullptr, 1, rows, cols);  // no bias, one row of x
+  matvec_rows(out, weight, x, nullptr, 1, rows, cols);
   // end of your code
 }
 

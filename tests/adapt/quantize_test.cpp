@@ -149,7 +149,7 @@ TEST_CASE("gptq and awq change a model's outputs less than round to nearest", "[
       Gpt<float> rounded = make_model(c);
       QuantizeSettings s;
       s.method = method;
-      s.rule = method == QuantizeMethod::nearest ? ScaleRule::absmax : ScaleRule::searched;
+      s.rule = usual_rule(method);
       s.table = GgufType::f16;
       const QuantizedModel q = quantize_model(rounded, tokens, kTime, s);
       errors[at++] = distance(before, logits_of(rounded));
@@ -161,6 +161,95 @@ TEST_CASE("gptq and awq change a model's outputs less than round to nearest", "[
     }
     CHECK(errors[1] < 0.9 * errors[0]);
     CHECK(errors[2] < 0.95 * errors[0]);
+  }
+}
+
+TEST_CASE("awq with clipping changes a model's outputs less than its scales alone", "[quantize]") {
+  for (const Family family : kFamilies) {
+    const GptConfig c = config_of(family);
+    const std::vector<int> tokens = tokens_of(c, 60);
+    const auto error_with = [&](ScaleRule rule) {
+      Gpt<float> rounded = make_model(c);
+      QuantizeSettings s;
+      s.method = QuantizeMethod::awq;
+      s.rule = rule;
+      s.format.group = 0;
+      double error = 0;
+      for (const MatrixReport& r : quantize_model(rounded, tokens, kTime, s).matrices) {
+        if (r.output_error > 0) error += r.output_error;
+      }
+      return error;
+    };
+    const double clipped = error_with(ScaleRule::outputs);
+    CHECK(clipped < 0.8 * error_with(ScaleRule::absmax));
+    CHECK(clipped < error_with(ScaleRule::searched));
+  }
+}
+
+namespace {
+
+// A search for scales that tries one, and keeps what the rounding made of it.
+struct Tried {
+  std::vector<float> weight, rounded;
+  int rows = 0;
+} tried;
+
+double try_scales(float* scales, const float* w, const float*, const double*,
+                  const RoundRows& round, int rows, int cols) {
+  const auto C = static_cast<std::size_t>(cols);
+  for (std::size_t i = 0; i < C; ++i) scales[i] = 0.5f + 0.25f * static_cast<float>(i % 7);
+  tried.weight.assign(w, w + static_cast<std::size_t>(rows) * C);
+  tried.rounded = tried.weight;
+  tried.rows = rows;
+  for (std::size_t k = 0; k < tried.rounded.size(); ++k) tried.rounded[k] *= scales[k % C];
+  round(tried.rounded.data(), rows, cols);
+  return 0.5;
+}
+
+}  // namespace
+
+TEST_CASE("awq's scales are compared by the very rounding that follows", "[quantize]") {
+  const GptConfig c = config_of(Family::llama);
+  Gpt<float> model = make_model(c);
+  const Calibration calibration = start_calibration(model, tokens_of(c), kTime);
+  for (const ScaleRule rule : {ScaleRule::absmax, ScaleRule::searched, ScaleRule::outputs}) {
+    LinearInputs inputs = collect_inputs(model, calibration, 0, BlockLinear::qkv);
+    const LinearPlace place = linear_place(model.layout, c, 0, BlockLinear::qkv);
+    const float* of = model.params() + place.weight;
+    std::vector<float> w(of, of + std::int64_t{place.rows} * place.cols);
+    for (int o = 0; o < place.rows; ++o) w[static_cast<std::size_t>(o * place.cols + 4)] = 0;
+    QuantizeSettings s;
+    s.method = QuantizeMethod::awq;
+    s.rule = rule;
+    s.quantizers.awq_scales = try_scales;
+    double alpha = 0;
+    const std::vector<float> scales =
+        find_awq_scales(w.data(), place.rows, place.cols, inputs, s, alpha);
+    CHECK(alpha == 0.5);
+    REQUIRE(tried.rows == place.rows);
+    scale_columns(w.data(), place.rows, place.cols, scales, inputs);
+    EncodedMatrix encoded;
+    quantize_matrix(w.data(), place.rows, place.cols, &inputs, s, encoded);
+    CHECK(distance(w, tried.rounded) < 1e-5);
+  }
+}
+
+TEST_CASE("of a tall matrix awq compares some rows, from its first to its last part",
+          "[quantize]") {
+  constexpr int kRows = 1000, kCols = 8;
+  std::vector<float> w;
+  for (int k = 0; k < kRows * kCols; ++k) w.push_back(static_cast<float>(k / kCols + 1));
+  LinearInputs inputs{kCols, 1, std::vector<double>(kCols * kCols, 0.0),
+                      std::vector<float>(kCols, 1.0f)};
+  QuantizeSettings s;
+  s.format.group = 0;
+  s.quantizers.awq_scales = try_scales;
+  double alpha = 0;
+  find_awq_scales(w.data(), kRows, kCols, inputs, s, alpha);
+  REQUIRE(tried.rows == 128);
+  for (int k = 0; k < 128; ++k) {
+    const float row = tried.weight[static_cast<std::size_t>(k * kCols)];
+    CHECK(std::fabs(row - static_cast<float>(k) * kRows / 128) <= 1);
   }
 }
 

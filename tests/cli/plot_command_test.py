@@ -1,11 +1,47 @@
-"""`tinygpt plot`: curves of trainings as SVG."""
+"""`tinygpt plot`: curves of trainings as SVG and as PNG."""
 import json
 import os
 import re
+import shutil
+import struct
 import unittest
 import xml.dom.minidom
+import zlib
 
 from program import ProgramTest
+
+
+def read_png(path):
+    """Width, height, and the pixels, three bytes each: of the kind that has eight bits a channel."""
+    with open(path, "rb") as file:
+        data = file.read()
+    at, packed = 8, b""
+    while at < len(data):
+        size, kind = struct.unpack(">I4s", data[at:at + 8])
+        body = data[at + 8:at + 8 + size]
+        if kind == b"IHDR":
+            width, height, depth, colour, _, _, interlaced = struct.unpack(">IIBBBBB", body)
+        packed += body if kind == b"IDAT" else b""
+        at += 12 + size
+    assert depth == 8 and colour in (2, 6) and not interlaced
+    channels = 3 if colour == 2 else 4
+    lines, row, pixels = zlib.decompress(packed), bytes(channels * width), []
+    for y in range(height):
+        start = y * (channels * width + 1)
+        row = unfiltered(lines[start], lines[start + 1:start + 1 + channels * width], row, channels)
+        pixels += [row[x:x + 3] for x in range(0, len(row), channels)]
+    return width, height, pixels
+
+
+def unfiltered(kind, line, above, channels):
+    """A line of a PNG, from what was left of it when its guess from left and above was taken away."""
+    row = bytearray(line)
+    for i, value in enumerate(line):
+        a, c = (row[i - channels], above[i - channels]) if i >= channels else (0, 0)
+        b = above[i]
+        nearest = min((abs(b - c), 0, a), (abs(a - c), 1, b), (abs(a + b - 2 * c), 2, c))[2]
+        row[i] = (value + (0, a, b, (a + b) // 2, nearest)[kind]) & 255
+    return bytes(row)
 
 
 class PlotTest(ProgramTest):
@@ -84,13 +120,38 @@ class PlotTest(ProgramTest):
         self.assertEqual(len(lines), 2)
         self.assertIn("Loss of model", texts)
 
+    @unittest.skipUnless(shutil.which("rsvg-convert"), "rsvg-convert is not installed (apt: librsvg2-bin)")
+    def test_a_png_shows_the_lines_in_their_colours(self):
+        self.run_of("a")
+        self.assertIn("wrote plots/plot.png", self.succeed("plot", "a", "--out", "plots/plot.png"))
+        width, height, pixels = read_png(self.path("plots", "plot.png"))
+        self.assertEqual((width, height), (1360, 800))
+        counts = {colour: pixels.count(bytes.fromhex(colour)) for colour in ("ffffff", "0072b2", "d55e00")}
+        self.assertGreater(counts["ffffff"], 0.8 * width * height)  # the page
+        for line in ("0072b2", "d55e00"):
+            self.assertGreater(counts[line], 50, line)
+
+    def test_without_its_program_or_where_that_fails_no_png_is_written(self):
+        self.run_of("a")
+        os.mkdir(self.path("bin"))
+        program = self.path("bin", "rsvg-convert")
+        for lines, words in ((None, "librsvg2-bin"), ("echo out of ink >&2; exit 1", "out of ink"),
+                             ("echo no picture", "no PNG"), ("kill -9 $$", "no PNG")):
+            if lines:
+                with open(program, "w", encoding="utf-8") as file:
+                    file.write("#!/bin/sh\n" + lines + "\n")
+                os.chmod(program, 0o755)
+            self.refuse("plot", "a", "--out", "plot.png", naming=words,
+                        environment=dict(os.environ, PATH=self.path("bin")))
+        self.assertEqual(sorted(os.listdir(self.folder)), ["a", "bin"])
+
     def test_bad_input_leaves_no_picture(self):
         self.run_of("a")
         self.run_of("short", validations=False)
         self.write_run("empty", [{"event": "start"}])
         for words, naming in (
                 (["none"], "there is no such log"), (["empty"], "no step is logged"),
-                (["a", "--out", "plot.png"], "SVG"), (["a", "--y", "colour"], "--y"), (["a"] * 9, "at most 8"),
+                (["a", "--out", "plot.gif"], ".png"), (["a", "--y", "colour"], "--y"), (["a"] * 9, "at most 8"),
                 (["a", "--points", 1], "--points"), (["short", "--unit", "byte"], "short")):
             self.refuse("plot", *words, naming=naming)
         self.assertFalse(re.findall(r"plot\.\w+", " ".join(os.listdir(self.folder))))

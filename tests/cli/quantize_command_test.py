@@ -59,6 +59,16 @@ class QuantizeTest(ProgramTest):
         self.assertLess(errors["gptq"], 0.7 * errors["q4_0"])
         self.assertLess(errors["awq"], errors["q4_0"])
 
+    def test_awq_clips_unless_told_not_to(self):
+        errors = {}
+        for scales in ("absmax", "outputs"):
+            report = self.quantize("llama", "awq", "m.gguf", "--scales", scales)
+            errors[scales] = sum(m["output_error"] for m in report["matrices"] if "output_error" in m)
+        self.assertLess(errors["outputs"], 0.95 * errors["absmax"])
+        clipped = self.read("m.gguf")
+        self.quantize("llama", "awq", "m.gguf")
+        self.assertEqual(self.read("m.gguf"), clipped)
+
     def test_the_files_are_as_export_writes_them(self):
         self.succeed("export", self.models["gpt2"], "--type", "q8_0", "--out", "export.gguf", "--name", "m")
         self.quantize("gpt2", "q8_0", "m.gguf")
@@ -119,6 +129,7 @@ class QuantizeTest(ProgramTest):
         self.refuse(*words, "awq", "--calibration", "nothing", naming="nothing")
         self.refuse(*words, "q4_0", "--group", 128, naming="Q4_0")
         self.refuse(*words, "q4_0", "--scales", "guessed", naming="guessed")
+        self.refuse(*words, "q4_0", "--scales", "outputs", naming="--calibration")
         self.refuse(*words, "q4_0", "--embedding", "q2_k", naming="q2_k")
         self.refuse(*words, "q4_0", "--context", 64, naming="32")
         self.refuse(*words, "q4_0", "--batch", 0, naming="--batch")

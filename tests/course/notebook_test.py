@@ -65,6 +65,7 @@ class Notebook(unittest.TestCase):
         self.assertEqual(before, ["build tinygpt_python", "Making .venv", "Installing into .venv"])
         self.assertEqual(command[1:4],
                          ["-m", "jupyterlab", os.path.join(self.root, "notebooks", "08-multi-head.ipynb")])
+        self.assertIn("--ServerApp.answer_yes=True", command)  # one Ctrl-C ends it
         self.assertEqual(cwd, self.root)
         self.assertRegex(path.split(os.pathsep)[0], r"build/default(-ci)?/python$")
 

@@ -19,7 +19,7 @@ class SetUp(Sandbox):
         self.assertEqual(done.returncode, 0, done.stderr)
         calls = self.calls()
         self.assertFalse([call for call in calls if call.startswith("apt-get")])
-        self.assertEqual([call.split()[1] for call in calls if call.startswith("cmake --") and "version" not in call],
+        self.assertEqual([call.split()[1] for call in calls if call.startswith("cmake --") and "--version" not in call],
                          ["--preset", "--build"])
 
     @unittest.skipIf(os.geteuid() != 0, "installs only as root")

@@ -1,6 +1,8 @@
 // The engine over its cache gives the logits of a full forward pass.
 #include "tinygpt/infer/engine.h"
 
+#include <omp.h>
+
 #include <algorithm>
 #include <cmath>
 
@@ -9,6 +11,7 @@
 #include "tests/support/implementations.h"
 #include "tinygpt/core/error.h"
 #include "tinygpt/core/random.h"
+#include "tinygpt/cpu/table.h"
 
 using namespace tinygpt;
 using namespace tinygpt::test;
@@ -255,4 +258,37 @@ TEST_CASE("the engine's ledger is what it takes", "[engine][ledger]") {
       CHECK(ledger.cache >= 27 * ledger.per_token);
     }
   }
+}
+
+TEST_CASE("a pass whose threads stay awake gives the same bits", "[engine][threads]") {
+  GptConfig c = engine_configs()[1];
+  c.width = 256;
+  c.hidden = 512;
+  c.vocab_size = 4096;  // products that are worth a team; the pass as a whole is
+  const Implementation cpu{"cpu", cpu::ops()};
+  Gpt<float> model = model_on(cpu, c, 1);
+  const auto logits_with = [&](const Ops<float>& ops, int threads) {
+    omp_set_num_threads(threads);
+    ModelWeights<float> weights = weights_of(model);
+    weights.ops = ops;
+    weights.multiplications = std::int64_t{1} << 30;
+    Engine<float> e = make_engine(weights, {});
+    const int sequence = add_sequence(e);
+    Logits logits;
+    const std::vector<int> text = some_tokens(12, 7);
+    for (const std::size_t count : {8, 1, 1, 1, 1}) {
+      const std::size_t from = tokens_of(e, sequence).size();
+      const SequenceInput input{sequence, std::span<const int>(text).subspan(from, count)};
+      run<float>(e, {&input, 1});
+      const auto found = logits_of(e, 0);
+      logits.emplace_back(found.begin(), found.end());
+    }
+    return logits;
+  };
+  const int usual = omp_get_max_threads();
+  Ops<float> asleep = cpu.ops;
+  asleep.keep_awake = nullptr;
+  const Logits expected = logits_with(asleep, 2);
+  for (const int threads : {1, 2, 3}) CHECK(logits_with(cpu.ops, threads) == expected);
+  omp_set_num_threads(usual);
 }

@@ -4,8 +4,8 @@ weights that it wrote, taken apart in PyTorch.
     python -m venv venv && venv/bin/pip install torch==2.13.0 safetensors numpy
     venv/bin/python tests/interop/regenerate_intermediates.py
 
-Any PyTorch from 1.12 on will do; the committed file is from 1.13. Computed in double from the float weights, for the
-first sequence of the first batch, and kept as float.
+Any PyTorch from 1.12 on will do: 1.13 and 2.13 write the same values to the last bit. Computed in double from the
+float weights, for the first sequence of the first batch, and kept as float.
 """
 
 import json

@@ -3,6 +3,8 @@ import ast
 import gc
 import inspect
 import os
+import re
+import tempfile
 import unittest
 
 from support import END, INTEROP, FolderTest, numpy, small_config, tinygpt
@@ -47,6 +49,7 @@ class CorpusTest(FolderTest):
         self.assertAlmostEqual(again.floor, per_token, places=10)
         text = corpus.tokenizer.decode(corpus.train)
         self.assertEqual(text, END.join(stories[:200]) + END)
+        self.assertEqual(tinygpt.floor(["no story of the grammar"]), float("inf"))
 
     def test_documents_of_ones_own(self):
         tokenizer = tinygpt.Tokenizer.byte([END])
@@ -244,6 +247,50 @@ class QuantizerTest(unittest.TestCase):
             self.assertEqual(q.blocks.shape, (12, int(bits * 4)))
             self.assertEqual(q.bits_per_value, bits)
 
+    def test_blocks_outlive_what_they_are_of(self):
+        q = tinygpt.quantize(numpy.linspace(-1, 1, 64))
+        blocks, before = q.blocks, q.blocks.copy()
+        del q
+        gc.collect()
+        numpy.testing.assert_array_equal(blocks, before)
+
+
+class QuantizedModelTest(FolderTest):
+    def setUp(self):
+        super().setUp()
+        self.corpus = tinygpt.Corpus.prepare_tinytales(self.path("tales"), stories=200, vocab_size=400)
+
+    def quantized(self, *words, **settings):
+        model = tinygpt.Model(small_config(self.corpus.tokenizer, width=64, hidden=96), seed=5)
+        before = {name: value.copy() for name, value in model.parameters.items()}
+        return before, model.parameters, {report["name"]: report for report in model.quantize(*words, **settings)}
+
+    def test_round_to_nearest_is_what_quantize_does(self):
+        for method in ("q8_0", "q4_0"):
+            before, after, reports = self.quantized(method)
+            for name in set(reports) - {"wte", "head"}:  # those two are q8_0 always
+                expected = tinygpt.quantize(before[name], method).dequantize()
+                numpy.testing.assert_allclose(after[name], expected, atol=1e-6)
+                error = numpy.square(expected - before[name]).sum() / numpy.square(before[name]).sum()
+                self.assertAlmostEqual(reports[name]["weight_error"], error, places=6)
+                self.assertEqual(reports[name]["bytes"], tinygpt.quantize(before[name], method).blocks.size)
+                self.assertIsNone(reports[name]["output_error"])
+            self.assertEqual(set(reports), {name for name, value in before.items() if value.ndim == 2})
+
+    def test_a_text_to_look_at_makes_outputs_better(self):
+        def mean_output_error(method):
+            reports = self.quantized(method, self.corpus, sequences=32)[2]
+            return numpy.mean([r["output_error"] for r in reports.values() if r["output_error"] is not None])
+
+        nearest = mean_output_error("q4_0")
+        self.assertLess(mean_output_error("gptq"), 0.8 * nearest)
+        self.assertLess(mean_output_error("awq"), nearest)
+
+    def test_groups_cost_bytes_and_gain_precision(self):
+        small, large = (self.quantized("q4_0", group=group)[2]["h.0.attn.qkv.weight"] for group in (16, 0))
+        self.assertLess(small["weight_error"], large["weight_error"])
+        self.assertGreater(small["bytes"], large["bytes"])
+
 
 class TypesTest(unittest.TestCase):
     """The stub file names what is there, and all of it; everything has a docstring."""
@@ -266,6 +313,54 @@ class TypesTest(unittest.TestCase):
             kind = getattr(tinygpt, name)
             there = {key for key in vars(kind) if not key.startswith("_")}
             self.assertEqual({key for key in self.members(node) if not key.startswith("__")}, there, name)
+
+    def arguments_of(self, node, skipped):
+        """Each argument's name, and whether it may be left out."""
+        positional = node.args.args[skipped:]
+        optional = len(positional) - len(node.args.defaults)
+        return [(item.arg, i >= optional) for i, item in enumerate(positional)]
+
+    def arguments_in(self, words):
+        """The same from a docstring's first line: name(self: Model, tokens: object, targets: object = None) -> ..."""
+        inside = re.sub(r"\[[^\[\]]*\]", "", words[words.index("(") + 1:words.rindex(") ->")].replace("[]", "None"))
+        while "[" in inside:  # types in types
+            inside = re.sub(r"\[[^\[\]]*\]", "", inside)
+        return [(word.split(":")[0], "=" in word) for word in inside.split(", ") if word]
+
+    def test_the_stubs_arguments_are_those_that_are_taken(self):
+        compared = 0
+        for node in self.stub().body:
+            inside = node.body if isinstance(node, ast.ClassDef) else [node]
+            for item in inside:
+                if not isinstance(item, ast.FunctionDef) or item.args.kwonlyargs:
+                    continue  # those by name alone are compared below
+                decorators = [decorator.id for decorator in item.decorator_list]
+                if "property" in decorators or item.name.startswith("__"):
+                    continue
+                owner = getattr(tinygpt, node.name) if isinstance(node, ast.ClassDef) else tinygpt
+                first = getattr(owner, item.name).__doc__.split("\n")[0]
+                skipped = int(isinstance(node, ast.ClassDef) and "staticmethod" not in decorators)  # self
+                self.assertEqual(self.arguments_of(item, skipped), self.arguments_in(first)[skipped:], first)
+                compared += 1
+        self.assertGreater(compared, 25)
+
+    def test_the_stubs_settings_are_those_that_are_taken(self):
+        listed = {}
+        for node in self.stub().body:
+            for item in node.body if isinstance(node, ast.ClassDef) else ():
+                if isinstance(item, ast.FunctionDef) and item.args.kwonlyargs:
+                    listed[node.name, item.name] = [argument.arg for argument in item.args.kwonlyargs]
+        generate = inspect.signature(tinygpt.Model.generate).parameters.values()
+        self.assertEqual(listed["Model", "generate"], [p.name for p in generate if p.kind == p.KEYWORD_ONLY])
+        fields = [key for key, value in vars(tinygpt.Config).items() if isinstance(value, property) and value.fset]
+        self.assertEqual(set(listed["Config", "__init__"]), set(fields))
+        model = tinygpt.Model(small_config(tinygpt.Tokenizer.byte([END])))
+        with tempfile.TemporaryDirectory() as folder:
+            corpus = tinygpt.Corpus.write(folder, ["text " * 30] * 2, tinygpt.Tokenizer.byte([END]), 1)
+            with self.assertRaisesRegex(TypeError, "there are: ") as caught:
+                tinygpt.Trainer(model, corpus, nothing=1)
+        settings = str(caught.exception).split("there are: ")[1].split(", ")
+        self.assertEqual(set(listed["Trainer", "__init__"]), set(settings))
 
     def test_everything_says_what_it_does(self):
         for name in tinygpt.__all__:

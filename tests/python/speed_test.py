@@ -1,5 +1,10 @@
 """A forward pass through Python costs at most 5% more than through C++. The shortest of many passes counts, and of
-several rounds the best: other programs can only make a pass longer."""
+several rounds the best: other programs can only make a pass longer.
+
+Against the command itself, by hand, with one thread and a model of 4 layers and width 128: 2,048 tokens take
+`tinygpt eval` 20.9 ms and `Model.loss` 21.4, the shortest of seven each; over the cache, `tinygpt eval --speed` writes
+18,700 tokens a second and `Model.generate_cached` 18,900, the best of five.
+"""
 import subprocess
 import sys
 import tempfile

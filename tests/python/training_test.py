@@ -1,11 +1,14 @@
-"""Training step by step: callbacks, rates, Ctrl-C, other threads."""
+"""Training step by step: callbacks, rates, other threads; and Ctrl-C in whatever takes long."""
+import gc
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 import unittest
 
-from support import FolderTest, numpy, small_config, tinygpt
+from support import END, FolderTest, numpy, small_config, tinygpt
 
 
 class TrainingTest(FolderTest):
@@ -66,20 +69,12 @@ class TrainingTest(FolderTest):
         trainer.step()
         self.assertRaisesRegex(ZeroDivisionError, "mine", self.model.generate, [1], 5, on_token=fail)
 
-    def test_ctrl_c_ends_a_run_between_two_steps(self):
-        trainer = self.trainer(steps=1000000)
-        timer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
-        timer.start()
-        self.assertRaises(KeyboardInterrupt, trainer.run)
-        timer.join()
-        taken = trainer.steps_taken
-        self.assertEqual(trainer.step().step, taken + 1)
-
-    def test_ctrl_c_ends_the_drawing_of_stories(self):
-        timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
-        timer.start()
-        self.assertRaises(KeyboardInterrupt, tinygpt.stories, 100000000)
-        timer.join()
+    def test_a_trainer_keeps_what_it_trains_and_what_on(self):
+        trainer = self.trainer()
+        del self.model, self.corpus
+        gc.collect()
+        trainer.step()
+        self.assertTrue(numpy.isfinite(trainer.model.logits(trainer.corpus.train[:8])).all())
 
     def test_other_threads_run_meanwhile_and_wait_for_the_model(self):
         trainer = self.trainer()
@@ -107,6 +102,74 @@ class TrainingTest(FolderTest):
     def test_a_callback_cannot_run_the_model_that_is_calling_it(self):
         self.assertRaisesRegex(tinygpt.Error, "at work", self.model.generate, [1], 5,
                                on_token=lambda _id: self.model.logits([1]))
+
+    def test_a_daemon_thread_may_train_while_the_program_ends(self):
+        done = subprocess.run([sys.executable, "-c", DAEMON, self.path("tales")], stderr=subprocess.PIPE, timeout=60)
+        self.assertEqual((done.returncode, done.stderr), (0, b""))
+
+
+# Steps, texts with a callback, and stories, when the main thread comes to its end.
+DAEMON = """
+import sys, threading, time, tinygpt
+tinygpt.set_threads(1)
+corpus = tinygpt.Corpus(sys.argv[1])
+def model():
+    return tinygpt.Model(tinygpt.Config(layers=2, width=32, heads=2, kv_heads=2, hidden=64, context_length=48,
+                                        vocab_size=len(corpus.tokenizer)))
+trainer, writer = tinygpt.Trainer(model(), corpus, batch=4, time=32, steps=10**6), model()
+for work in (lambda: trainer.run(callback=lambda step: True), lambda: tinygpt.stories(10**8),
+             lambda: writer.generate([1], 10**6, stop_token=-1, on_token=lambda token: True)):
+    threading.Thread(target=work, daemon=True).start()
+time.sleep(0.5)
+assert trainer.steps_taken > 0
+"""
+
+
+class InterruptTest(FolderTest):
+    """Ctrl-C by another thread, which can press it only while the work does without the GIL."""
+
+    def setUp(self):
+        super().setUp()
+        self.tokenizer = tinygpt.Tokenizer.byte([END])
+        documents = ["some words of a long text " * 400] * 60
+        self.corpus = tinygpt.Corpus.write(self.path("text"), documents, self.tokenizer, validation=50)
+        self.model = tinygpt.Model(small_config(self.tokenizer, layers=8, width=64, hidden=128))
+
+    def end(self, work):
+        timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+        start = time.monotonic()
+        timer.start()
+        self.assertRaises(KeyboardInterrupt, work)
+        self.assertLess(time.monotonic() - start, 20)
+        timer.join()
+        self.assertTrue(numpy.isfinite(self.model.logits([1, 2])).all())  # and the model may be used
+
+    def trainer(self):
+        return tinygpt.Trainer(self.model, self.corpus, batch=4, time=32, steps=10 ** 6, eval_tokens=10 ** 9)
+
+    def test_it_ends_a_run_between_two_steps(self):
+        trainer = self.trainer()
+        self.end(trainer.run)
+        taken = trainer.steps_taken
+        self.assertGreater(taken, 0)
+        self.assertEqual(trainer.step().step, taken + 1)
+
+    def test_it_ends_a_validation(self):
+        self.end(self.trainer().validate)
+
+    def test_it_ends_texts(self):
+        self.end(lambda: self.model.generate([1], 10 ** 6, stop_token=-1))
+
+    def test_it_ends_the_drawing_of_stories(self):
+        self.end(lambda: tinygpt.stories(10 ** 8))
+
+    def test_it_ends_the_training_of_a_tokenizer(self):
+        letters = numpy.random.default_rng(1).integers(97, 123, (500000, 8), dtype="uint8")
+        letters[:, 0] = 32
+        self.end(lambda: tinygpt.Tokenizer.train_bpe(letters.tobytes(), 10 ** 6))
+
+    def test_it_ends_the_quantizing_of_a_model(self):
+        self.end(lambda: self.model.quantize("gptq", self.corpus, sequences=10 ** 4))
 
 
 if __name__ == "__main__":

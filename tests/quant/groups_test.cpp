@@ -10,8 +10,10 @@
 #include "tinygpt/core/error.h"
 
 using namespace tinygpt;
+using test::correlated_inputs;
 using test::random_matrix;
 using test::to_floats;
+using test::to_vector;
 
 namespace {
 
@@ -96,13 +98,17 @@ TEST_CASE("searched scales are never worse than absmax, and better on heavy tail
   heavy = heavy.array().cube();
   const std::vector<float> w = to_floats(heavy);
   std::vector<float> importance;
-  for (int i = 0; i < 128; ++i) importance.push_back(i % 3 == 0 ? 25.0f : 1.0f);
+  std::vector<double> H(128 * 128, 0.7);  // what is beside the diagonal does not count
+  for (std::size_t i = 0; i < 128; ++i) {
+    importance.push_back(i % 3 == 0 ? 25.0f : 1.0f);
+    H[i * 128 + i] = importance[i];
+  }
   for (const bool symmetric : {true, false}) {
     for (const int group : {32, 128}) {
       const GroupFormat f{4, group, symmetric};
       const auto error = [&](ScaleRule rule) {
-        return weighted_error(back(quantize_groups(w.data(), 16, 128, f, rule, importance.data())),
-                              w, importance);
+        return weighted_error(back(quantize_groups(w.data(), 16, 128, f, rule, H.data())), w,
+                              importance);
       };
       CHECK(error(ScaleRule::searched) < 0.9 * error(ScaleRule::absmax));
     }
@@ -120,7 +126,71 @@ TEST_CASE("a searched scale is as good as the best of a fine sweep", "[quantize]
   for (int i = -4000; i <= 4000; ++i) {
     if (i != 0) least = std::min(least, error({static_cast<float>(Float16(i * 1e-4f)), 8}));
   }
-  CHECK(error(find_grid(w.data(), nullptr, 32, {}, ScaleRule::searched)) <= 1.05 * least);
+  CHECK(error(find_grid(w.data(), 32, {}, ScaleRule::searched)) <= 1.05 * least);
+}
+
+TEST_CASE("a group whose large weight meets no input is clipped", "[quantize]") {
+  // One weight is far larger than the others, and its input a thousandth of theirs.
+  test::Matrix weight = random_matrix(4, 64, 5), X = random_matrix(400, 64, 6);
+  for (const int large : {9, 40}) {
+    weight.col(large).setConstant(8);
+    X.col(large) *= 1e-3;
+  }
+  const std::vector<float> w = to_floats(weight);
+  const std::vector<double> H = to_vector(X.transpose() * X);
+  for (const bool symmetric : {true, false}) {
+    for (const int group : {32, 0}) {
+      const GroupFormat f{4, group, symmetric};
+      const GroupedMatrix plain = quantize_groups(w.data(), 4, 64, f, ScaleRule::absmax, H.data());
+      const GroupedMatrix clipped =
+          quantize_groups(w.data(), 4, 64, f, ScaleRule::outputs, H.data());
+      INFO("group " << group << " symmetric " << symmetric);
+      for (std::size_t k = 0; k < plain.scale.size(); ++k) {
+        CHECK(std::fabs(float{clipped.scale[k]}) < 0.8f * std::fabs(float{plain.scale[k]}));
+      }
+      CHECK(test::output_error(X, back(clipped), w, 4) <
+            0.5 * test::output_error(X, back(plain), w, 4));
+    }
+  }
+}
+
+TEST_CASE("errors that cancel in the outputs cost a group nothing", "[quantize]") {
+  // All inputs are one and the same: only the sum of a group's errors counts.
+  const std::vector<float> w = to_floats(random_matrix(64, 32, 7));
+  const test::Matrix X = test::Matrix::Ones(10, 32);
+  const std::vector<double> H = to_vector(X.transpose() * X);
+  const auto error = [&](ScaleRule rule, const double* hessian) {
+    return test::output_error(X, back(quantize_groups(w.data(), 64, 32, {}, rule, hessian)), w, 64);
+  };
+  const double searched = error(ScaleRule::searched, H.data());
+  CHECK(error(ScaleRule::outputs, H.data()) < 0.05 * searched);
+  // Without inputs there is nothing to judge outputs by.
+  CHECK(error(ScaleRule::outputs, nullptr) == error(ScaleRule::searched, nullptr));
+}
+
+TEST_CASE("a group's grid is judged by its own inputs", "[quantize]") {
+  // Two groups of the same weights. What one rule makes of either is what it makes of it alone.
+  const std::vector<float> half = to_floats(random_matrix(1, 16, 8));
+  std::vector<float> w = half;
+  w.insert(w.end(), half.begin(), half.end());
+  const test::Matrix X = correlated_inputs(100, 32, 9), H = X.transpose() * X;
+  const std::vector<double> all = to_vector(H), first = to_vector(H.topLeftCorner(16, 16)),
+                            last = to_vector(H.bottomRightCorner(16, 16));
+  for (const ScaleRule rule : {ScaleRule::searched, ScaleRule::outputs}) {
+    const GroupedMatrix m = quantize_groups(w.data(), 1, 32, {4, 16, true}, rule, all.data());
+    const float scales[] = {find_grid(half.data(), 16, {}, rule, first.data(), 16).scale,
+                            find_grid(half.data(), 16, {}, rule, last.data(), 16).scale};
+    CHECK(m.grid(0, 0).scale == scales[0]);
+    CHECK(m.grid(0, 1).scale == scales[1]);
+    CHECK(scales[0] != scales[1]);
+    // Never worse than what clips nothing, by the group's own outputs.
+    const auto error = [&](ScaleRule other) {
+      const GroupedMatrix g = quantize_groups(half.data(), 1, 16, {}, other, last.data());
+      return test::output_error(X.rightCols(16), back(g), half, 1);
+    };
+    CHECK(error(ScaleRule::outputs) <= error(rule));
+    CHECK(error(ScaleRule::outputs) <= error(ScaleRule::absmax));
+  }
 }
 
 TEST_CASE("codes of four bits are two a byte, and rows begin at a byte", "[quantize]") {

@@ -15,7 +15,7 @@ import unittest
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "tools"))
 
-from course import commands as course  # noqa: E402  (the path above must come first)
+from course import commands as course, notebook  # noqa: E402  (the path above must come first)
 
 BIN = os.path.join(os.path.realpath(sys.argv[1]), "bin")
 TEXTS = ["README.md", "CONTRIBUTING.md", "bench/README.md", "datasets/README.md", "lessons/README.md",
@@ -71,11 +71,20 @@ class Commands(unittest.TestCase):
             with self.subTest(command=command, text=path):
                 self.check(shlex.split(command))
 
+    def test_every_lesson_with_a_notebook_names_it(self):
+        for path in sorted(glob.glob("notebooks/*.ipynb", root_dir=ROOT)):
+            lesson = os.path.basename(path)[:-len(".ipynb")]
+            with self.subTest(lesson=lesson), open(os.path.join(ROOT, "lessons", lesson, "README.md"),
+                                                   encoding="utf-8") as file:
+                self.assertIn("./course notebook " + lesson[:2], list(commands_of(file.read())))
+
     def check(self, words):
         program, rest = words[0], words[1:]
         if program == "./course":
             if rest[:1] and rest[0] not in course.RUNNERS and rest[0] != "help":
                 self.fail("there is no ./course %s" % rest[0])
+            if rest[:1] == ["notebook"] and rest[1:] and not rest[1].isupper():
+                notebook.find(ROOT, rest[1])  # looked up, not run: it would start a server
             return
         if "/" in program and not program.endswith("tinygpt"):
             self.assertTrue(os.path.exists(os.path.join(ROOT, program)), "no such tool")

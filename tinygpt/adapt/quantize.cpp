@@ -159,6 +159,19 @@ std::int64_t all_bytes(const Work& work) {
 
 }  // namespace
 
+ScaleRule usual_rule(QuantizeMethod method) {
+  switch (method) {
+    case QuantizeMethod::awq:
+      return ScaleRule::outputs;
+    case QuantizeMethod::gptq:
+      return ScaleRule::searched;
+    case QuantizeMethod::q8_0:
+    case QuantizeMethod::nearest:
+      break;
+  }
+  return ScaleRule::absmax;
+}
+
 bool needs_calibration(const QuantizeSettings& s) {
   return s.method == QuantizeMethod::gptq || s.method == QuantizeMethod::awq;
 }

@@ -21,6 +21,11 @@ enum class QuantizeMethod {
   awq,
 };
 
+// What suits a method: absmax for round to nearest, as in ggml's files; the least error of the
+// weights for GPTQ, whose columns make up for the rest; for AWQ the least error of the outputs, the
+// clipping that goes with its scales.
+ScaleRule usual_rule(QuantizeMethod method);
+
 struct QuantizeSettings {
   QuantizeMethod method = QuantizeMethod::nearest;
   GroupFormat format;                    // of the blocks' linear layers

@@ -73,26 +73,13 @@ EncodedMatrix round_by_gptq(float* w, int rows, int cols, const LinearInputs& in
   return keep(w, gptq(w, inputs.hessian.data(), rows, cols, s.format, settings));
 }
 
-// Mean squares of the inputs, by which errors count; empty where there are no inputs.
-std::vector<float> importance_of(const LinearInputs* inputs) {
-  std::vector<float> importance;
-  if (inputs == nullptr) return importance;
-  const auto C = static_cast<std::size_t>(inputs->cols);
-  for (std::size_t i = 0; i < C; ++i) {
-    importance.push_back(
-        static_cast<float>(inputs->hessian[i * C + i] / static_cast<double>(inputs->count)));
-  }
-  return importance;
-}
-
 EncodedMatrix round_to_nearest(float* w, int rows, int cols, const LinearInputs* inputs,
                                const QuantizeSettings& s) {
   if (is_q4_0(s.format) && s.rule == ScaleRule::absmax) {
     return round_q4_0(w, rows, cols, s.quantizers);
   }
-  const std::vector<float> importance = importance_of(inputs);
   return keep(w, quantize_groups(w, rows, cols, s.format, s.rule,
-                                 importance.empty() ? nullptr : importance.data()));
+                                 inputs == nullptr ? nullptr : inputs->hessian.data()));
 }
 
 MatrixReport report_of(const std::vector<float>& before, const float* w, std::int64_t bytes) {
@@ -106,6 +93,46 @@ MatrixReport report_of(const std::vector<float>& before, const float* w, std::in
   }
   r.weight_error = all > 0 ? error / all : 0;
   return r;
+}
+
+// What a layer sees once its inputs are divided by s.
+void divide_inputs(LinearInputs& inputs, const std::vector<float>& s) {
+  const std::size_t C = s.size();
+  for (std::size_t i = 0; i < C; ++i) {
+    inputs.magnitude[i] /= s[i];
+    for (std::size_t j = 0; j < C; ++j) inputs.hessian[i * C + j] /= double{s[i]} * s[j];
+  }
+}
+
+// AWQ's scales are compared on so many rows of a matrix: all rows share the inputs, and a search
+// of the grids costs more than anything else.
+constexpr std::size_t kRowsCompared = 128;
+
+std::vector<float> some_rows(const float* w, int rows, int cols) {
+  const auto R = static_cast<std::size_t>(rows), C = static_cast<std::size_t>(cols);
+  const std::size_t count = std::min(R, kRowsCompared);
+  std::vector<float> some;
+  for (std::size_t k = 0; k < count; ++k) {
+    const float* row = w + k * R / count * C;
+    some.insert(some.end(), row, row + C);
+  }
+  return some;
+}
+
+// The s that columns of w [rows, cols] were multiplied by; 1 for a column of zeros.
+std::vector<float> column_factors(const float* scaled, const float* w, int rows, int cols) {
+  const auto C = static_cast<std::size_t>(cols);
+  std::vector<double> after(C), before(C);
+  for (std::size_t k = 0; k < static_cast<std::size_t>(rows) * C; ++k) {
+    after[k % C] += std::fabs(scaled[k]);
+    before[k % C] += std::fabs(w[k]);
+  }
+  std::vector<float> s;
+  for (std::size_t i = 0; i < C; ++i) {
+    const bool zeros = !(before[i] > 0) || !(after[i] > 0);
+    s.push_back(zeros ? 1.0f : static_cast<float>(after[i] / before[i]));
+  }
+  return s;
 }
 
 }  // namespace
@@ -149,15 +176,20 @@ MatrixReport quantize_table(float* w, int rows, int cols, GgufType type, const Q
 
 std::vector<float> find_awq_scales(const float* w, int rows, int cols, const LinearInputs& inputs,
                                    const QuantizeSettings& s, double& alpha) {
-  // Scales are compared by what absmax makes of them; a search of the grids comes after.
+  const std::vector<float> some = some_rows(w, rows, cols);
+  const int count = static_cast<int>(some.size() / static_cast<std::size_t>(cols));
   const RoundRows round = [&](float* to, int R, int C) {
-    QuantizeSettings plain = s;
-    plain.rule = ScaleRule::absmax;
-    round_to_nearest(to, R, C, nullptr, plain);
+    if (s.rule == ScaleRule::absmax) {
+      round_to_nearest(to, R, C, nullptr, s);
+      return;
+    }
+    LinearInputs divided = inputs;
+    divide_inputs(divided, column_factors(to, some.data(), R, C));
+    round_to_nearest(to, R, C, &divided, s);
   };
   std::vector<float> scales(static_cast<std::size_t>(cols));
-  alpha = s.quantizers.awq_scales(scales.data(), w, inputs.magnitude.data(), inputs.hessian.data(),
-                                  round, rows, cols);
+  alpha = s.quantizers.awq_scales(scales.data(), some.data(), inputs.magnitude.data(),
+                                  inputs.hessian.data(), round, count, cols);
   return scales;
 }
 
@@ -165,10 +197,7 @@ void scale_columns(float* w, int rows, int cols, const std::vector<float>& s,
                    LinearInputs& inputs) {
   const auto C = static_cast<std::size_t>(cols);
   for (std::size_t k = 0; k < static_cast<std::size_t>(rows) * C; ++k) w[k] *= s[k % C];
-  for (std::size_t i = 0; i < C; ++i) {
-    inputs.magnitude[i] /= s[i];
-    for (std::size_t j = 0; j < C; ++j) inputs.hessian[i * C + j] /= double{s[i]} * s[j];
-  }
+  divide_inputs(inputs, s);
 }
 
 }  // namespace tinygpt

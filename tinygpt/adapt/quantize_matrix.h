@@ -15,7 +15,8 @@ MatrixReport quantize_matrix(float* w, int rows, int cols, const LinearInputs* i
 MatrixReport quantize_table(float* w, int rows, int cols, GgufType type,
                             const Quantizers& quantizers, EncodedMatrix& encoded);
 
-// AWQ's scales for a layer with these inputs; the chosen power goes to alpha.
+// AWQ's scales for a layer with these inputs; the chosen power goes to alpha. Scales are compared
+// by the rounding that quantize_matrix does with the same settings, on 128 of the matrix's rows.
 std::vector<float> find_awq_scales(const float* w, int rows, int cols, const LinearInputs& inputs,
                                    const QuantizeSettings& settings, double& alpha);
 

@@ -1,4 +1,4 @@
-// Charts as SVG files, readable on light and on dark pages.
+// Charts as SVG files, readable on light and on dark pages; as PNG where the path ends in .png.
 //
 //   const Axes axes{.x = "bytes of text", .y = "nats per byte", .log_x = true};
 //   write_line_chart("splits.svg", "What validation text is for", {train, validation}, axes);

@@ -5,6 +5,7 @@
 #include <array>
 #include <filesystem>
 
+#include "tinygpt/chart/png.h"
 #include "tinygpt/core/file.h"
 #include "tinygpt/text/display_width.h"
 
@@ -101,7 +102,7 @@ std::string Picture::svg() const {
 void Picture::save(const std::string& path) const {
   const std::filesystem::path target(path);
   if (target.has_parent_path()) std::filesystem::create_directories(target.parent_path());
-  write_file_atomically(path, svg());
+  write_file_atomically(path, target.extension() == ".png" ? png_of_svg(svg()) : svg());
   fmt::print("wrote {}\n", path);
 }
 

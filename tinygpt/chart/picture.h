@@ -22,7 +22,8 @@ class Picture {
   void rect(double x, double y, double width, double height, const std::string& css,
             double opacity = 1);
   std::string svg() const;
-  // Writes the file atomically, makes its folder where needed, and says so on standard output.
+  // Writes the file atomically, makes its folder where needed, and says so on standard output: PNG
+  // where its name ends in .png (see png.h), SVG otherwise.
   void save(const std::string& path) const;
 
  private:

@@ -15,11 +15,13 @@
 #include <string_view>
 
 #include "bench/kernels.h"
+#include "bench/peers.h"
 #include "bench/products.h"
 #include "tinygpt/cli/commands.h"
 #include "tinygpt/cli/kernels.h"
 #include "tinygpt/core/error.h"
 #include "tinygpt/core/file.h"
+#include "tinygpt/cpu/levels.h"
 #include "tinygpt/cpu/peak.h"
 #include "tinygpt/io/tokenizer_json.h"
 #include "tinygpt/text/tinytales.h"
@@ -37,6 +39,7 @@ struct Arguments {
   std::string tokenizer;  // a file or folder; default: one learned from the text
   std::string json;
   std::string dtype = "float";
+  bool peers = false;
   bench::Settings settings;
   KernelChoice kernels;
 };
@@ -48,6 +51,11 @@ std::string processor_name() {
     if (line.starts_with("model name") && colon != std::string::npos) return line.substr(colon + 2);
   }
   return "unknown processor";
+}
+
+// The folder with bin/ that this program runs from.
+std::string build_folder() {
+  return std::filesystem::read_symlink("/proc/self/exe").parent_path().parent_path().string();
 }
 
 // PyTorch's interpreter: the one given, or that of the virtual environment in bench/.
@@ -106,8 +114,9 @@ void choose_device(Arguments& a) {
 }
 
 bench::Machine machine_of(const bench::Settings& s) {
-  bench::Machine machine{processor_name(), s.device, s.threads, 0, 0, "g++ " __VERSION__};
+  bench::Machine machine{processor_name(), s.device, s.threads, 0, 0, "g++ " __VERSION__, ""};
   if (s.on_host()) {
+    machine.level = cpu::chosen_level();
     machine.peak_gflops = cpu::measure_peak_flops(s.threads) * 1e-9;
     machine.bandwidth_gbs = bench::measure_read_bandwidth(s.threads) * 1e-9;
   }
@@ -123,6 +132,11 @@ void run(Arguments& a) {
   s.config.context_length = std::max(s.config.context_length, s.time);
   check_config(s.config);
   s.threads = a.kernels.threads;
+  if (a.peers) {
+    check(s.on_host(), "--peers: they are compared on the cpu; on a GPU, PyTorch alone (--python)");
+    bench::set_up_peers(build_folder());
+    if (s.python.empty()) s.python = build_folder() + "/interop/venv/bin/python";
+  }
   s.python = find_python(s.python);
   std::signal(SIGPIPE, SIG_IGN);  // a peer that ends is reported, not died of
   const auto wanted = [&](const char* name) {
@@ -139,11 +153,12 @@ void run(Arguments& a) {
     const std::optional<Tokenizer> given = tokenizer_of(a);
     bench_tokenizer(report, s, tokenizer_text(a), given ? &*given : nullptr);
   }
+  if (a.peers) bench::bench_peers(report, s, build_folder());
   fmt::print("{}", to_table(report));
   if (s.python.empty() && wanted("step")) {
     fmt::print(
         "\nFor PyTorch beside it: python3 -m venv bench/.venv && bench/.venv/bin/pip install -r "
-        "bench/requirements.txt\n");
+        "bench/requirements.txt\nFor all others, too: --peers, which installs them\n");
   }
   if (!a.json.empty()) write_file_atomically(a.json, to_json(report).dump(2) + "\n");
 }
@@ -172,6 +187,8 @@ void add_bench_command(CLI::App& app) {
       "Encode with this one, a file or a folder (default: one learned from the text)");
   command->add_option("--python", a->settings.python,
                       "An interpreter with PyTorch (default: bench/.venv/bin/python), or none");
+  command->add_flag("--peers", a->peers,
+                    "Beside PyTorch, tiktoken, tokenizers and llama.cpp, which are installed once");
   command->add_option("--json", a->json, "Write the figures to this file, too");
   add_kernel_options(*command, a->kernels);
   command->callback([a] { run(*a); });

@@ -14,6 +14,7 @@
 #include "tinygpt/cli/kernels.h"
 #include "tinygpt/cli/terminal.h"
 #include "tinygpt/core/error.h"
+#include "tinygpt/cpu/levels.h"
 #include "tinygpt/cuda/table.h"
 #include "tinygpt/infer/engine.h"
 #include "tinygpt/model/folder.h"
@@ -216,6 +217,27 @@ void print_gpus(const Ledgers& l) {
   }
 }
 
+// The instructions that the processor's kernels were compiled for: the level that computes, and, of
+// the others that this program has, how to take them or why they cannot run here.
+void print_levels() {
+  const std::string chosen = cpu::chosen_level();
+  fmt::print("\n{}\n", bold("Kernels on the processor: " + chosen));
+  for (const cpu::Level& level : cpu::levels()) {
+    if (level.name == chosen) continue;
+    fmt::print("  {:<12}{}\n", level.name,
+               level.missing.empty() ? "taken where TINYGPT_CPU names it"
+                                     : "needs what this processor has not: " + level.missing);
+  }
+}
+
+ordered_json levels_json() {
+  ordered_json j = {{"chosen", cpu::chosen_level()}};
+  for (const cpu::Level& level : cpu::levels()) {
+    j["levels"].push_back({{"name", level.name}, {"missing", level.missing}});
+  }
+  return j;
+}
+
 ordered_json config_json(const GptConfig& c) {
   return {{"family", family_name(c.family)},
           {"vocab_size", c.vocab_size},
@@ -261,6 +283,7 @@ void print_json(const Ledgers& l) {
     j["largest_gpu_batch"].push_back(
         {{"gib", row.gib}, {"float", row.in_float}, {"bf16", row.in_bf16}});
   }
+  j["processor_kernels"] = levels_json();
   fmt::print("{}\n", j.dump(2, ' ', false, ordered_json::error_handler_t::replace));
 }
 
@@ -279,9 +302,11 @@ void list_configs(bool json) {
                grouped(total), family_name(c.family), c.layers, c.heads, c.width, c.context_length);
   }
   if (json) fmt::print("{}\n", all.dump(2));
+  if (!json) print_levels();
 }
 
 void info(Arguments& a) {
+  (void)cpu::chosen_level();  // a wrong TINYGPT_CPU is refused before anything is printed
   if (a.model.empty() && a.config.empty()) return list_configs(a.json);
   const Ledgers l = make_ledgers(a);
   if (a.json) return print_json(l);
@@ -291,6 +316,7 @@ void info(Arguments& a) {
   print_memory(l);
   print_engines(l);
   print_gpus(l);
+  print_levels();
 }
 
 }  // namespace

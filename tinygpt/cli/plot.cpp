@@ -1,4 +1,4 @@
-// tinygpt plot RUN...: the curves of trainings as a picture.
+// tinygpt plot RUN...: the curves of trainings as a picture, SVG or PNG.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -140,12 +140,9 @@ void add_floor(chart::Axes& axes, const std::vector<Run>& runs, bool bytes) {
 }
 
 void check_out(const Arguments& a) {
-  check(fs::path(a.out).extension() == ".svg", [&] {
-    return fmt::format(
-        "--out {}: pictures are SVG, which browsers show; `rsvg-convert {} -o plot.png` makes "
-        "another of one",
-        a.out, fs::path(a.out).replace_extension(".svg").string());
-  });
+  const fs::path kind = fs::path(a.out).extension();
+  check(kind == ".svg" || kind == ".png",
+        [&] { return fmt::format("--out {}: a picture's name ends in .svg or in .png", a.out); });
   check(a.points >= 2 && a.points <= 100'000, "--points: must be between 2 and 100,000");
 }
 
@@ -173,11 +170,12 @@ void run(const Arguments& a) {
 }  // namespace
 
 void add_plot_command(CLI::App& app) {
-  CLI::App* command = app.add_subcommand("plot", "Draw the curves of trainings as SVG");
+  CLI::App* command = app.add_subcommand("plot", "Draw the curves of trainings as SVG or PNG");
   const auto a = std::make_shared<Arguments>();
   command->add_option("runs", a->runs, "Models' folders with a log.jsonl, or such logs")
       ->required();
-  command->add_option("--out", a->out, "The picture")->capture_default_str();
+  command->add_option("--out", a->out, "The picture: .svg, or .png, which needs rsvg-convert")
+      ->capture_default_str();
   command->add_option("--y", a->y, "loss, lr or grad_norm")
       ->check(CLI::IsMember({"loss", "lr", "grad_norm"}))
       ->capture_default_str();

@@ -36,7 +36,7 @@ struct Arguments {
   std::uint64_t seed = 1;
   int group = 32;
   bool asymmetric = false;
-  std::string scales;  // empty: searched for gptq and awq, else absmax
+  std::string scales;  // empty: what suits the method
   double damping = 0.01;
   std::string order = "activation";
   std::string embedding = "q8_0";
@@ -65,16 +65,18 @@ QuantizeSettings settings_of(const Arguments& a) {
                                     "--method", a.method);
   check(a.group >= 0 && a.damping > 0, "--group must be at least 0, --damping greater than 0");
   s.format = {4, a.group, !a.asymmetric};
-  const std::string scales = !a.scales.empty()      ? a.scales
-                             : needs_calibration(s) ? "searched"
-                                                    : "absmax";
-  s.rule = choice<ScaleRule>({{"absmax", ScaleRule::absmax}, {"searched", ScaleRule::searched}},
-                             "--scales", scales);
+  s.rule = a.scales.empty() ? usual_rule(s.method)
+                            : choice<ScaleRule>({{"absmax", ScaleRule::absmax},
+                                                 {"searched", ScaleRule::searched},
+                                                 {"outputs", ScaleRule::outputs}},
+                                                "--scales", a.scales);
   s.damping = a.damping;
   s.activation_order = choice<bool>({{"activation", true}, {"natural", false}}, "--order", a.order);
   s.table =
       choice<GgufType>({{"f16", GgufType::f16}, {"q8_0", GgufType::q8_0}, {"q4_0", GgufType::q4_0}},
                        "--embedding", a.embedding);
+  check(needs_calibration(s) || s.rule != ScaleRule::outputs || !a.calibration.empty(),
+        "--scales outputs judges by what the layers see of a text: --calibration names one");
   check(!needs_calibration(s) || !a.calibration.empty(), [&] {
     return fmt::format(
         "--method {} rounds by what the layers see of a text: --calibration names "
@@ -224,8 +226,9 @@ void add_method_options(CLI::App& command, Arguments& a) {
       ->capture_default_str();
   command.add_flag("--asymmetric", a.asymmetric, "Give each group of 4 bits a zero of its own");
   command.add_option("--scales", a.scales,
-                     "absmax (nothing is clipped) or searched (least error) (default: searched "
-                     "for gptq and awq, else absmax)");
+                     "absmax (nothing is clipped), searched (least error of the weights) or "
+                     "outputs (of the layers' outputs) (default: searched for gptq, outputs for "
+                     "awq, else absmax)");
   command.add_option("--damping", a.damping, "gptq: share of the Hessian's mean added to it")
       ->capture_default_str();
   command.add_option("--order", a.order, "gptq: columns by activation (largest first) or natural")

@@ -132,7 +132,7 @@ inline void clear_unseen(float* columns, const Head& head, const QueryBlock& blo
 
 // The numbers of the kLanes queries from `first` on, to be compared with a key's.
 inline IntVec query_numbers(int first) {
-  IntVec numbers;
+  IntVec numbers{};
   for (int lane = 0; lane < kLanes; ++lane) numbers[lane] = first + lane;
   return numbers;
 }

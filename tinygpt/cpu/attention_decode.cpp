@@ -159,6 +159,17 @@ void multiply(float* x, const float* by, int n) {
   for (int i = 0; i < n; ++i) x[i] *= by[i];
 }
 
+// Of short texts each head's keys and values are a few kilobytes, which end before the processor
+// has noticed that they are read in order. This, and sharing out by bytes rather than by sums,
+// decodes texts of 64 tokens 2 to 4% faster (measured, two cores of Zen 5).
+template <class T>
+void prefetch_rows(const T* rows, int count, int HS) {
+  const std::int64_t bytes = std::int64_t{count} * HS * std::int64_t{sizeof(T)};
+  for (std::int64_t i = 0; i < bytes; i += 64) {
+    __builtin_prefetch(reinterpret_cast<const char*>(rows) + i);
+  }
+}
+
 template <class T>
 void attend_stretch(const Decode& a, int n, int g, int stretch, float* scores) {
   const int begin = stretch * kStretch;
@@ -168,6 +179,7 @@ void attend_stretch(const Decode& a, int n, int g, int stretch, float* scores) {
   const T* k = static_cast<const T*>(a.cache.k) + row * a.HS;
   const T* v = static_cast<const T*>(a.cache.v) + row * a.HS;
   const int first_head = g * a.group;
+  prefetch_rows(v, std::min(keys, kTileKeys), a.HS);
   key_scores(scores, a.qkv + n * a.stride + std::int64_t{first_head} * a.HS, k, keys, a);
   const bool alone = a.position[n] < kStretch;  // no other stretch to combine with
   const std::int64_t place = std::int64_t{n} * a.NH + first_head;
@@ -185,6 +197,9 @@ void attend_stretch(const Decode& a, int n, int g, int stretch, float* scores) {
       to[h * step + a.HS] = s.largest;
       to[h * step + a.HS + 1] = s.sum;
     }
+  }
+  if (g + 1 < a.NKV) {
+    prefetch_rows(k + std::int64_t{a.cache.capacity} * a.HS, std::min(keys, kTileKeys), a.HS);
   }
   for (int u = 0; u < keys; u += kTileKeys) {
     for (int h = 0; h < a.group; ++h) {
@@ -251,28 +266,24 @@ void attention_decode(float* out, const float* qkv, const KvCache& cache, const 
   float* const scores = scratch + partial_size(N, NH, HS, longest);
   std::int64_t keys = 0;
   for (int n = 0; n < N; ++n) keys += position[n] + 1;
-  const int threads = threads_for(keys * NH * HS / 8);
+  // What counts is reading the cache, four bytes a step.
+  const std::int64_t steps = keys * NKV * HS * bytes_of(cache.type) / 2;
   const std::int64_t tasks = std::int64_t{N} * NKV * stretches;
-#pragma omp parallel num_threads(threads) if (threads > 1)
-  {
-    float* const mine = scores + std::int64_t{omp_get_thread_num()} * group * kStretch;
-#pragma omp for schedule(dynamic)
-    for (std::int64_t task = 0; task < tasks; ++task) {
-      const int n = static_cast<int>(task / stretches / NKV);
-      const int g = static_cast<int>(task / stretches % NKV);
-      const int stretch = static_cast<int>(task % stretches);
-      if (cache.type == CacheType::f32) attend_stretch<float>(a, n, g, stretch, mine);
-      else if (cache.type == CacheType::bf16) attend_stretch<Bfloat16>(a, n, g, stretch, mine);
-      else attend_stretch<std::int8_t>(a, n, g, stretch, mine);
-    }
-    if (stretches > 1) {
-#pragma omp for schedule(static)
-      for (std::int64_t i = 0; i < std::int64_t{N} * NH; ++i) {
-        const int n = static_cast<int>(i / NH);
-        if (position[n] >= kStretch) combine(a, n, static_cast<int>(i % NH));
-      }
-    }
-  }
+  parallel_tasks(tasks, steps / tasks + 1, [=, &a, &cache](std::int64_t task) {
+    float* const mine = scores + std::int64_t{thread_number()} * group * kStretch;
+    const int n = static_cast<int>(task / stretches / NKV);
+    const int g = static_cast<int>(task / stretches % NKV);
+    const int stretch = static_cast<int>(task % stretches);
+    if (cache.type == CacheType::f32) attend_stretch<float>(a, n, g, stretch, mine);
+    else if (cache.type == CacheType::bf16) attend_stretch<Bfloat16>(a, n, g, stretch, mine);
+    else attend_stretch<std::int8_t>(a, n, g, stretch, mine);
+  });
+  if (stretches == 1) return;
+  const std::int64_t combined = std::int64_t{N} * NH;
+  parallel_tasks(combined, stretches * HS / 8 + 1, [=, &a](std::int64_t i) {
+    const int n = static_cast<int>(i / NH);
+    if (position[n] >= kStretch) combine(a, n, static_cast<int>(i % NH));
+  });
 }
 
 void kv_append(const KvCache& cache, const float* qkv, const int* sequence, const int* position,

@@ -4,6 +4,8 @@
 
 #if defined(__SSE2__)
 #include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
 #endif
 
 #include <cstdint>
@@ -98,10 +100,47 @@ struct Avx512Dot {
 
 #endif
 
-#if defined(__AVX512VNNI__)
+#if defined(__aarch64__)
+
+// NEON multiplies bytes with a sign: eight-bit weights get theirs back by a flip of the top bit.
+// `sdot` (ARMv8.2) adds four products in 32 bits. Without it they are added in pairs of 16 bits:
+// 2 * 128 * 127 < 32768. Half of the 32 registers hold the sums of eight rows.
+struct NeonDot {
+  static constexpr int kLanes = 4;
+  static constexpr int kRows = 8;
+  static constexpr int kOffset8 = 0;
+  typedef std::int32_t Int __attribute__((vector_size(16)));
+  typedef float Float __attribute__((vector_size(16)));
+
+  static Int dot(Int acc, Int weight, Int x) {
+    const int8x16_t w = (int8x16_t)weight, v = (int8x16_t)x;
+#if defined(__ARM_FEATURE_DOTPROD)
+    return (Int)vdotq_s32((int32x4_t)acc, w, v);
+#else
+    const int16x8_t low = vmull_s8(vget_low_s8(w), vget_low_s8(v));
+    const int16x8_t high = vmull_s8(vget_high_s8(w), vget_high_s8(v));
+    return (Int)vpadalq_s16((int32x4_t)acc, vpaddq_s16(low, high));
+#endif
+  }
+  static Int dot8(Int acc, Int weight, Int x) {
+    return dot(acc, (Int)veorq_s8((int8x16_t)weight, vdupq_n_s8(-128)), x);
+  }
+  static Float widen(const Float16* h) {
+    const auto* bits = reinterpret_cast<const std::uint16_t*>(h);
+    return (Float)vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(bits)));
+  }
+};
+
+#endif
+
+#if defined(TINYGPT_SCALAR)
+using ByteDot = PlainDot;
+#elif defined(__AVX512VNNI__)
 using ByteDot = Avx512Dot;
 #elif defined(__AVX2__) && defined(__F16C__)
 using ByteDot = Avx2Dot;
+#elif defined(__aarch64__)
+using ByteDot = NeonDot;
 #else
 using ByteDot = PlainDot;
 #endif

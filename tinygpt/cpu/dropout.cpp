@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstring>
 #include <utility>
 
 #include "tinygpt/core/error.h"
@@ -18,8 +19,8 @@
 namespace tinygpt::cpu {
 namespace {
 
-constexpr int kCounters = kLanes / 2;    // that run side by side
-constexpr int kNumbers = 4 * kCounters;  // that they make: two vectors
+constexpr int kCounters = std::max(kLanes / 2, 2);  // that run side by side
+constexpr int kNumbers = 4 * kCounters;  // that they make: two vectors, where these have lanes
 
 typedef std::uint64_t WordVec __attribute__((vector_size(kCounters * sizeof(std::uint64_t))));
 
@@ -39,21 +40,24 @@ WordVec multiply(WordVec a, std::uint64_t factor) {
 #endif
 }
 
+// Half of the numbers: a UintVec, where these have lanes.
+typedef std::uint32_t HalfNumbers __attribute__((vector_size(sizeof(WordVec))));
+
 // Lanes alternate between a and b, from lane First of each on.
 template <int First, std::size_t... I>
-UintVec interleave(WordVec a, WordVec b, std::index_sequence<I...>) {
+HalfNumbers interleave(WordVec a, WordVec b, std::index_sequence<I...>) {
 #if defined(__clang__)
-  return bit_cast_vec<UintVec>(
+  return bit_cast_vec<HalfNumbers>(
       __builtin_shufflevector(a, b, (First + I / 2 + (I % 2) * kCounters)...));
 #else
   typedef std::int64_t Indices __attribute__((vector_size(sizeof(WordVec))));
-  return bit_cast_vec<UintVec>(
+  return bit_cast_vec<HalfNumbers>(
       __builtin_shuffle(a, b, Indices{std::int64_t(First + I / 2 + (I % 2) * kCounters)...}));
 #endif
 }
 
 struct Numbers {
-  UintVec vectors[2];
+  UintVec vectors[kNumbers / kLanes];
 };
 
 // Number i is philox4x32(seed, first + i / 4, stream)[i % 4], as core/random.h defines it.
@@ -76,7 +80,11 @@ Numbers philox_numbers(std::uint64_t seed, std::uint64_t first, std::uint64_t st
   }
   const WordVec c01 = c0 | (c1 << 32), c23 = c2 | (c3 << 32);
   constexpr auto kAll = std::make_index_sequence<kCounters>{};
-  return {{interleave<0>(c01, c23, kAll), interleave<kCounters / 2>(c01, c23, kAll)}};
+  const HalfNumbers halves[] = {interleave<0>(c01, c23, kAll),
+                                interleave<kCounters / 2>(c01, c23, kAll)};
+  Numbers numbers;
+  std::memcpy(&numbers, halves, sizeof(numbers));
+  return numbers;
 }
 
 // write(io, i, kept, scale) for every vector of values i: kept is true in lanes with u(i) >= p.
@@ -89,7 +97,7 @@ void for_each_mask(std::int64_t n, float p, std::uint64_t seed, std::uint64_t st
     for (std::int64_t i0 = begin; i0 < end; i0 += kNumbers) {
       const Numbers numbers = philox_numbers(seed, static_cast<std::uint64_t>(i0 / 4), stream);
       each_vector(i0, std::min(i0 + kNumbers, end), [=](auto io, std::int64_t i) {
-        const UintVec words = numbers.vectors[i == i0 ? 0 : 1];
+        const UintVec words = numbers.vectors[(i - i0) / kLanes];
         const IntVec top = bit_cast_vec<IntVec>(words >> 8);  // 24 bits: exact as a float
         write(io, i, __builtin_convertvector(top, Vec) * 0x1.0p-24f >= p, scale);
       });

@@ -48,32 +48,70 @@ float dot_product(const float* x, const float* w, std::int64_t C) {
   return sum_lanes(sum);
 }
 
+// Outputs begin .. end - 1 of a layer; `out` is where the first one goes.
+void products(float* out, std::int64_t out_step, const float* x, const float* weight,
+              const float* bias, std::int64_t N, std::int64_t C, std::int64_t begin,
+              std::int64_t end) {
+  std::int64_t o = begin;
+  for (; o + kWeightRows <= end; o += kWeightRows) {
+    const float* w = weight + o * C;
+    const float* b = bias != nullptr ? bias + o : nullptr;
+    // The four weight rows are read from memory for the first rows of x and stay in the cache.
+    for (std::int64_t n = 0; n < N; n += kInputRows) {
+      float* to = out + n * out_step + o - begin;
+      const float* from = x + n * C;
+      if (N - n >= 3) dot_products<3>(to, out_step, from, w, b, C);
+      if (N - n == 2) dot_products<2>(to, out_step, from, w, b, C);
+      if (N - n == 1) dot_products<1>(to, out_step, from, w, b, C);
+    }
+  }
+  for (; o < end; ++o) {
+    for (std::int64_t n = 0; n < N; ++n) {
+      out[n * out_step + o - begin] =
+          (bias != nullptr ? bias[o] : 0.0f) + dot_product(x + n * C, weight + o * C, C);
+    }
+  }
+}
+
+// For a team that is awake. A chunk is some outputs.
+struct FewRows {
+  float* out;
+  const float *weight, *bias;
+  std::int64_t N, C, OC, chunk_rows;
+
+  void compute(const void* x, void* copy, std::int64_t chunk) const {
+    const std::int64_t begin = chunk * chunk_rows, end = std::min(begin + chunk_rows, OC);
+    products(copy != nullptr ? static_cast<float*>(copy) : out + begin,
+             copy != nullptr ? chunk_rows : OC, static_cast<const float*>(x), weight, bias, N, C,
+             begin, end);
+  }
+
+  void commit(const void* copy, std::int64_t chunk) const {
+    const std::int64_t begin = chunk * chunk_rows, end = std::min(begin + chunk_rows, OC);
+    for (std::int64_t n = 0; n < N; ++n) {
+      std::copy_n(static_cast<const float*>(copy) + n * chunk_rows, end - begin,
+                  out + n * OC + begin);
+    }
+  }
+};
+
 }  // namespace
 
 void linear_forward_few_rows(float* out, const float* x, const float* weight, const float* bias,
                              int N, int C, int OC) {
-  parallel_ranges(
-      OC, kWeightRows, std::int64_t{N} * C / 4 + 1, [=](std::int64_t o, std::int64_t end) {
-        for (; o + kWeightRows <= end; o += kWeightRows) {
-          const float* w = weight + o * C;
-          const float* b = bias != nullptr ? bias + o : nullptr;
-          // The four weight rows are read from memory for the first rows of x and stay in the
-          // cache.
-          for (std::int64_t n = 0; n < N; n += kInputRows) {
-            float* to = out + n * OC + o;
-            const float* from = x + n * C;
-            if (N - n >= 3) dot_products<3>(to, OC, from, w, b, C);
-            if (N - n == 2) dot_products<2>(to, OC, from, w, b, C);
-            if (N - n == 1) dot_products<1>(to, OC, from, w, b, C);
-          }
-        }
-        for (; o < end; ++o) {
-          for (std::int64_t n = 0; n < N; ++n) {
-            out[n * OC + o] =
-                (bias != nullptr ? bias[o] : 0.0f) + dot_product(x + n * C, weight + o * C, C);
-          }
-        }
-      });
+  const std::int64_t steps = std::int64_t{N} * C / 4 + 1;
+  const std::int64_t chunk = chunk_of(OC, kWeightRows, steps);
+  const std::int64_t bytes = std::int64_t{N} * C * std::int64_t{sizeof(float)};
+  const std::int64_t out_bytes = N * chunk * std::int64_t{sizeof(float)};
+  if (leads_team() && threads_for(OC * steps) > 1 && bytes <= kMostInput &&
+      out_bytes <= kMostOutput) {
+    run_product(ceil_div(OC, chunk), FewRows{out, weight, bias, N, C, OC, chunk}, x, bytes,
+                out_bytes);
+    return;
+  }
+  parallel_ranges(OC, kWeightRows, steps, [=](std::int64_t begin, std::int64_t end) {
+    products(out + begin, OC, x, weight, bias, N, C, begin, end);
+  });
 }
 
 }  // namespace tinygpt::cpu

@@ -19,7 +19,7 @@ constexpr std::int64_t kNormBlock = 1 << 16;
 constexpr std::int64_t kFloatsPerSum = 2;
 
 // Half as many lanes, so that a vector of doubles is one register too.
-constexpr int kHalf = kLanes / 2;
+constexpr int kHalf = std::max(kLanes / 2, 1);
 typedef double DoubleVec __attribute__((vector_size(kHalf * sizeof(double))));
 typedef float HalfVec __attribute__((vector_size(kHalf * sizeof(float))));
 

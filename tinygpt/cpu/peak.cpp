@@ -1,5 +1,3 @@
-#include "tinygpt/cpu/peak.h"
-
 #include <omp.h>
 
 #include <algorithm>
@@ -7,6 +5,7 @@
 #include <cstdint>
 
 #include "tinygpt/core/error.h"
+#include "tinygpt/cpu/level.h"
 #include "tinygpt/cpu/vec.h"
 
 namespace tinygpt::cpu {
@@ -38,7 +37,7 @@ float run_chains(std::int64_t rounds) {
 
 }  // namespace
 
-double measure_peak_flops(int threads) {
+double measure_vector_peak(int threads) {
   using Clock = std::chrono::steady_clock;
   constexpr std::int64_t kRounds = 300'000;
   double best = 0;
@@ -50,7 +49,7 @@ double measure_peak_flops(int threads) {
     const std::chrono::duration<double> took = Clock::now() - start;
     best = std::max(best, 2.0 * kLanes * kChains * kRounds * threads / took.count());
   }
-  check(total != 0, "measure_peak_flops: the chains ended at zero");
+  check(total != 0, "measure_vector_peak: the chains ended at zero");
   return best;
 }
 

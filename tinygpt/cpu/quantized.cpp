@@ -254,6 +254,34 @@ std::int64_t rows_at_a_time(std::int64_t cols) {
   return std::max<std::int64_t>(1, kBytes / bytes / ByteDot::kRows) * ByteDot::kRows;
 }
 
+// A product of a few rows, for a team that is awake. A chunk is some tiles.
+struct FewRows {
+  TileKernel* kernel;
+  const std::uint8_t* packed;
+  const float* bias;
+  float* out;
+  std::int64_t rows, blocks, tile_size, chunk_rows, N;
+
+  void compute(const void* activations, void* copy, std::int64_t chunk) const {
+    const std::int64_t begin = chunk * chunk_rows, end = std::min(begin + chunk_rows, rows);
+    const std::int64_t step = copy != nullptr ? chunk_rows : rows;
+    float* const to = copy != nullptr ? static_cast<float*>(copy) : out + begin;
+    for (std::int64_t o = begin; o < end; o += kTile) {
+      kernel({packed + o / kTile * tile_size, static_cast<const float*>(activations), blocks,
+              bias != nullptr ? bias + o : nullptr, to + o - begin, step,
+              static_cast<int>(std::min<std::int64_t>(kTile, rows - o))});
+    }
+  }
+
+  void commit(const void* copy, std::int64_t chunk) const {
+    const std::int64_t begin = chunk * chunk_rows, end = std::min(begin + chunk_rows, rows);
+    for (std::int64_t n = 0; n < N; ++n) {
+      std::copy_n(static_cast<const float*>(copy) + n * chunk_rows, end - begin,
+                  out + n * rows + begin);
+    }
+  }
+};
+
 int offset_of(QuantType type) { return type == QuantType::q8_0 ? ByteDot::kOffset8 : 8; }
 
 }  // namespace
@@ -291,6 +319,19 @@ void quantized_linear_forward(float* out, const float* x, const QuantizedMatrix&
                     offset_of(weight.type));
     }
   });
+  if (N <= kRows && leads_team() && threads_for(rows * (cols / 4 + 1)) > 1) {
+    const std::int64_t bytes =
+        quantized_scratch_size(N, 0, weight.cols) * std::int64_t{sizeof(float)};
+    const std::int64_t rows_each = chunk_of(rows, kTile, N * cols / 4 + 1);
+    const std::int64_t out_bytes = N * rows_each * std::int64_t{sizeof(float)};
+    if (bytes <= kMostInput && out_bytes <= kMostOutput) {
+      run_product(ceil_div(rows, rows_each),
+                  FewRows{kernel_for(weight.type, N), packed, bias, out, rows, blocks, tile_size,
+                          rows_each, N},
+                  scratch, bytes, out_bytes);
+      return;
+    }
+  }
   const std::int64_t chunk = rows_at_a_time(cols);
   for (std::int64_t first = 0; first < N; first += chunk) {
     const std::int64_t last = std::min<std::int64_t>(N, first + chunk);

@@ -1,12 +1,13 @@
-#include "tinygpt/cpu/table.h"
-
 #include "solutions/table.h"
 #include "tinygpt/cpu/kernels.h"
+#include "tinygpt/cpu/level.h"
+#include "tinygpt/cpu/team.h"
 
 namespace tinygpt::cpu {
+namespace {
 
 // The tables of sinusoidal and rotary positions stay the reference's: they are made once.
-Ops<float> ops() {
+Ops<float> fast_ops() {
   Ops<float> ops = ref::ops();
   ops.embedding_forward = embedding_forward;
   ops.embedding_backward = embedding_backward;
@@ -59,7 +60,13 @@ Ops<float> ops() {
   ops.kv_append = kv_append;
   ops.attention_decode = attention_decode;
   ops.attention_decode_scratch_size = attention_decode_scratch_size;
+  ops.keep_awake = keep_awake;
+  ops.read_ahead = read_ahead;
   return ops;
 }
+
+}  // namespace
+
+CpuKernels compiled_kernels() { return {fast_ops(), measure_vector_peak}; }
 
 }  // namespace tinygpt::cpu

@@ -5,7 +5,8 @@
 
 namespace tinygpt::cpu {
 
-// A copy of the reference table in which every operator that is done faster here is replaced.
+// A copy of the reference table in which every operator that is done faster here is replaced. Where
+// a build has several levels of instructions, the kernels are those of the chosen one (levels.h).
 Ops<float> ops();
 
 }  // namespace tinygpt::cpu

@@ -1,5 +1,5 @@
 // Vectors of floats as wide as the machine's registers, written once with compiler vector types:
-// 16 lanes with AVX-512, 8 with AVX, 4 with SSE or NEON.
+// 16 lanes with AVX-512, 8 with AVX, 4 with SSE or NEON; one where TINYGPT_SCALAR asks for none.
 #pragma once
 
 #include <cstdint>
@@ -8,7 +8,9 @@
 
 namespace tinygpt::cpu {
 
-#if defined(__AVX512F__)
+#if defined(TINYGPT_SCALAR)
+inline constexpr int kLanes = 1;
+#elif defined(__AVX512F__)
 inline constexpr int kLanes = 16;
 #elif defined(__AVX__)
 inline constexpr int kLanes = 8;
@@ -81,8 +83,8 @@ inline Vec swap_lanes(Vec v) {
 inline float sum_lanes(Vec v) {
   if constexpr (kLanes > 8) v += swap_lanes<8>(v);
   if constexpr (kLanes > 4) v += swap_lanes<4>(v);
-  v += swap_lanes<2>(v);
-  v += swap_lanes<1>(v);
+  if constexpr (kLanes > 2) v += swap_lanes<2>(v);
+  if constexpr (kLanes > 1) v += swap_lanes<1>(v);
   return v[0];
 }
 
@@ -123,8 +125,8 @@ inline void transpose_step(Vec (&v)[kLanes]) {
 
 // Transposes the kLanes x kLanes matrix whose rows are v, in registers.
 inline void transpose(Vec (&v)[kLanes]) {
-  detail::transpose_step<1>(v);
-  detail::transpose_step<2>(v);
+  if constexpr (kLanes > 1) detail::transpose_step<1>(v);
+  if constexpr (kLanes > 2) detail::transpose_step<2>(v);
   if constexpr (kLanes > 4) detail::transpose_step<4>(v);
   if constexpr (kLanes > 8) detail::transpose_step<8>(v);
 }

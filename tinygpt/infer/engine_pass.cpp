@@ -169,6 +169,13 @@ void run_piece(const Piece<Real>& p, Real* logits) {
   linear_forward<Real>(p.ops, p.w.head, logits, rows.norm.out, p.scratch, rows.count);
 }
 
+template <class Real, class Pass>
+void keep_awake(const ModelWeights<Real>& w, int N, const Pass& pass) {
+  if (w.ops.keep_awake == nullptr) return pass();
+  w.ops.keep_awake([](void* p) { (*static_cast<const Pass*>(p))(); }, const_cast<Pass*>(&pass), N,
+                   N * w.multiplications);
+}
+
 template <class Real>
 void check_inputs(Engine<Real>& e, std::span<const SequenceInput> inputs) {
   std::int64_t logits = 0;
@@ -239,7 +246,8 @@ int run(Engine<Real>& e, std::span<const SequenceInput> inputs) {
                             segments,
                             N,
                             static_cast<float*>(e.scratch.data())};
-    run_piece(piece, e.buffers.logits + std::int64_t{done} * e.weights.config.vocab_size);
+    Real* const logits = e.buffers.logits + std::int64_t{done} * e.weights.config.vocab_size;
+    keep_awake(e.weights, N, [&] { run_piece(piece, logits); });
     done += static_cast<int>(e.picked.size());
     start_piece();
   };

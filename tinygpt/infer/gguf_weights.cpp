@@ -191,6 +191,7 @@ ModelWeights<float> view(const GgufWeights& g, const Plan& plan, const Parameter
   }
   w.norm_f = places.norm(layout.norm_f_weight, layout.norm_f_bias);
   w.head = places.linear(layout.head, -1, c.width, c.vocab_size);
+  link_layers(w);
   w.bytes = g.floats.bytes() + g.packed.bytes();
   if (w.wte_rows != nullptr) w.bytes += static_cast<std::int64_t>(w.wte_rows->bytes.size());
   return w;

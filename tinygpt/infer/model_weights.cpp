@@ -42,9 +42,34 @@ ModelWeights<Real> weights_of(const Gpt<Real>& m) {
   w.norm_f = norm_at(p, layout.norm_f_weight, layout.norm_f_bias);
   w.head = linear_at(m, layout.head, -1, c.width, c.vocab_size);
   w.bytes = layout.total * std::int64_t{sizeof(Real)};
+  link_layers(w);
   return w;
 }
 
+template <class Real>
+void link_layers(ModelWeights<Real>& w) {
+  std::vector<Linear<Real>*> layers;
+  for (BlockWeights<Real>& b : w.blocks) {
+    layers.insert(layers.end(), {&b.qkv, &b.proj, &b.up, &b.down});
+  }
+  layers.push_back(&w.head);
+  w.multiplications = w.product_bytes = 0;
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    w.multiplications += std::int64_t{layers[i]->in} * layers[i]->out;
+    const Linear<Real>& next = *layers[(i + 1) % layers.size()];
+    if (const QuantizedMatrix* q = next.quantized) {
+      layers[i]->next = q->packed;
+      layers[i]->next_bytes = w.ops.quantized_packed_size(q->type, q->rows, q->cols);
+    } else {
+      layers[i]->next = next.weight;
+      layers[i]->next_bytes = std::int64_t{next.in} * next.out * std::int64_t{sizeof(Real)};
+    }
+    w.product_bytes += layers[i]->next_bytes;
+  }
+}
+
+template void link_layers(ModelWeights<float>&);
+template void link_layers(ModelWeights<Bfloat16>&);
 template ModelWeights<float> weights_of(const Gpt<float>&);
 template ModelWeights<Bfloat16> weights_of(const Gpt<Bfloat16>&);
 

@@ -34,10 +34,16 @@ struct ModelWeights {
   NormWeights<Real> norm_f{};
   Linear<Real> head{};
   std::int64_t bytes = 0;  // of all weights, wherever they are
+  // Of all products for one token: multiplications, and bytes of weights.
+  std::int64_t multiplications = 0, product_bytes = 0;
 };
 
 // Bytes of the device's memory that they take, known before any of them is read.
 std::int64_t gguf_weight_bytes(const GgufFile& file, const Ops<float>& ops);
+
+// Counts what the products take and tells every layer what is read after it.
+template <class Real>
+void link_layers(ModelWeights<Real>& weights);
 
 // out [C] = row `token` of a file's embedding.
 void read_embedding_row(std::span<float> out, const GgufTensor& embedding, int token);

@@ -42,6 +42,9 @@ struct Linear {
   // Instead of weight and bias, for inference alone.
   const QuantizedMatrix* quantized = nullptr;
   const float* quantized_bias = nullptr;
+  // The weights that are read after this layer's, a hint (ops/pass.h); nullptr where nobody says.
+  const void* next = nullptr;
+  std::int64_t next_bytes = 0;
   // Beside the one or the other: of all rows, or of three consecutive ranges (q, k and v) at most.
   std::array<LinearAdapter<Real>, 3> adapters{};
   int adapter_count = 0;
@@ -91,6 +94,9 @@ bool is_one_product(const Ops<Real>& ops, const Linear<Real>& layer) {
 template <class Real>
 void linear_forward(const Ops<Real>& ops, const Linear<Real>& layer, Real* out, const Real* x,
                     float* scratch, int N) {
+  if (layer.next != nullptr && ops.read_ahead != nullptr) {
+    ops.read_ahead(layer.next, layer.next_bytes);
+  }
   if (layer.quantized != nullptr) {
     ops.quantized_linear_forward(out, x, *layer.quantized, layer.quantized_bias, scratch, N);
   } else if (is_one_product(ops, layer)) {

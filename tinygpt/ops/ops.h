@@ -22,6 +22,7 @@
 #include "tinygpt/ops/linear.h"
 #include "tinygpt/ops/lora.h"
 #include "tinygpt/ops/memory.h"
+#include "tinygpt/ops/pass.h"
 #include "tinygpt/ops/positions.h"
 #include "tinygpt/ops/quantized.h"
 #include "tinygpt/ops/residual.h"
@@ -102,6 +103,10 @@ struct Ops {
   QuantizedPack* quantized_pack = nullptr;
   QuantizedLinearForward<Real>* quantized_linear_forward = nullptr;
   QuantizedScratchSize* quantized_scratch_size = nullptr;
+
+  // Optional hints about a pass (pass.h).
+  KeepAwake* keep_awake = nullptr;
+  ReadAhead* read_ahead = nullptr;
 };
 
 // Calls visit(group, member pointer) for every entry. A group is what is chosen together by name

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <limits>
+#include <utility>
 
 #include "tinygpt/core/error.h"
 
@@ -33,24 +34,31 @@ py::handle function_of_numpy(const char* function) {
 }
 
 py::handle asarray() {
-  static const py::handle function = function_of_numpy("asarray");
+  // Made under the GIL, without the lock of a static that is initialised by a call: whoever imports
+  // may lend the GIL to a thread that would then wait for that lock.
+  static py::handle function;
+  if (!function) function = function_of_numpy("asarray");
   return function;
 }
 
-// As an array whose values are of one of these kinds (NumPy's letters), converted to `type`.
+std::string kind_of(const py::object& array) {
+  return array.attr("dtype").attr("kind").cast<std::string>();
+}
+
+// As an array whose values are of one of these kinds (NumPy's letters).
 py::object array_from(const py::object& value, const char* name, const std::string& kinds,
-                      const char* words, const char* type) {
+                      const char* words) {
   if (py::isinstance<py::str>(value) || py::isinstance<py::bytes>(value) || value.is_none()) {
     throw py::type_error(fmt::format("{}: expected {}, not {}", name, words,
                                      std::string(py::str(py::type::of(value).attr("__name__")))));
   }
   const py::object array = asarray()(value);
-  const auto kind = array.attr("dtype").attr("kind").cast<std::string>();
-  if (array.attr("size").cast<std::int64_t>() > 0 && kinds.find(kind) == std::string::npos) {
+  if (array.attr("size").cast<std::int64_t>() > 0 &&
+      kinds.find(kind_of(array)) == std::string::npos) {
     throw py::type_error(fmt::format("{}: expected {}, not an array of {}", name, words,
                                      std::string(py::str(array.attr("dtype")))));
   }
-  return asarray()(array, type, "C");
+  return array;
 }
 
 struct Integers {
@@ -81,19 +89,28 @@ bool take_int32(Integers& result, const py::object& value) {
   }
 }
 
-Integers integers(const py::object& value, const char* name) {
-  Integers quick;
-  if (take_int32(quick, value)) return quick;
-  const py::object array = array_from(value, name, "iu", "integers", "int64");
-  const py::buffer_info info = py::buffer(array).request();
-  const auto* from = static_cast<const std::int64_t*>(info.ptr);
+// From a row-major array of T.
+template <class T>
+Integers narrowed(const py::buffer& array, const char* name) {
+  const py::buffer_info info = array.request();
+  const auto* from = static_cast<const T*>(info.ptr);
   Integers result{std::vector<int>(static_cast<std::size_t>(info.size)), info.shape};
   for (std::size_t i = 0; i < result.values.size(); ++i) {
-    check(from[i] >= std::numeric_limits<int>::min() && from[i] <= std::numeric_limits<int>::max(),
+    check(std::in_range<int>(from[i]),
           [&] { return fmt::format("{}: {} is beyond 32 bits", name, from[i]); });
     result.values[i] = static_cast<int>(from[i]);
   }
   return result;
+}
+
+Integers integers(const py::object& value, const char* name) {
+  Integers quick;
+  if (take_int32(quick, value)) return quick;
+  const py::object array = array_from(value, name, "iu", "integers");
+  if (kind_of(array) == "u") {
+    return narrowed<std::uint64_t>(py::buffer(asarray()(array, "uint64", "C")), name);
+  }
+  return narrowed<std::int64_t>(py::buffer(asarray()(array, "int64", "C")), name);
 }
 
 }  // namespace
@@ -129,7 +146,7 @@ std::vector<int> token_list(const py::object& value, const char* name) {
 
 FloatArray float_array(const py::object& value, const char* name) {
   FloatArray result;
-  result.array = array_from(value, name, "f", "floats", "float32");
+  result.array = asarray()(array_from(value, name, "f", "floats"), "float32", "C");
   const py::buffer_info info = py::buffer(result.array).request();
   result.data = static_cast<const float*>(info.ptr);
   result.size = info.size;

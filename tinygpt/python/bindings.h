@@ -14,5 +14,6 @@ void bind_training(pybind11::module_& m);
 void bind_quantizers(pybind11::module_& m);
 void bind_adapters(pybind11::module_& m);
 void bind_cache(pybind11::module_& m);
+void bind_model_quantizing(pybind11::module_& m);
 
 }  // namespace tinygpt::python

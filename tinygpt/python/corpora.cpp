@@ -142,7 +142,10 @@ py::object mapped(const TokenFile& file) {
 }
 
 void bind_corpus(py::class_<CorpusFiles, std::shared_ptr<CorpusFiles>>& c) {
-  c.def(py::init<const fs::path&>(), py::arg("folder"), "Opens a prepared corpus.");
+  c.def(py::init([](const fs::path& path) {
+          return without_gil([&] { return std::make_shared<CorpusFiles>(path); });
+        }),
+        py::arg("folder"), "Opens a prepared corpus.");
   c.def_static(
       "prepare_tinytales", &prepare_tinytales, py::arg("folder"), py::arg("stories") = 2000,
       py::arg("seed") = 1, py::arg("vocab_size") = 1024, py::arg("style") = "",
@@ -200,7 +203,7 @@ void bind_corpora(py::module_& m) {
         "probabilities are known. style: '', or 'letters'.");
   m.def("floor", &floor_of, py::arg("stories"), py::arg("style") = "",
         "What the best possible model loses on these stories, in nats per byte (each story's end "
-        "counts as a byte).");
+        "counts as a byte); infinite where one is not of the grammar.");
 }
 
 }  // namespace tinygpt::python

@@ -58,10 +58,7 @@ Generation write(ModelState& state, const std::vector<int>& prompt,
     if (keep) result.distributions.insert(result.distributions.end(), p.begin(), p.end());
     check_interrupt();
     if (on_token.is_none()) return true;
-    return with_gil([&] {
-      const py::object answer = on_token(token);
-      return answer.is_none() || answer.cast<bool>();
-    });
+    return with_gil([&] { return wants_more(on_token(token)); });
   });
   return result;
 }

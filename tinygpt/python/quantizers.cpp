@@ -1,6 +1,7 @@
 // Quantizers: Q8_0 and Q4_0, to look at what they keep.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstring>
 
@@ -40,10 +41,16 @@ SharedQuantized quantize(const py::object& values, const std::string& method) {
   q->size = x.size;
   q->bytes.resize(static_cast<std::size_t>(q->blocks() * q->block_bytes()));
   without_gil([&] {
-    if (q->type == QuantType::q8_0) {
-      ref::quantize_q8_0(reinterpret_cast<BlockQ8_0*>(q->bytes.data()), x.data, x.size);
-    } else {
-      ref::quantize_q4_0(reinterpret_cast<BlockQ4_0*>(q->bytes.data()), x.data, x.size);
+    constexpr std::int64_t kPart = 1 << 20;  // values, between two looks for Ctrl-C
+    for (std::int64_t at = 0; at < x.size; at += kPart) {
+      check_interrupt();
+      std::uint8_t* to = q->bytes.data() + at / kQuantBlock * q->block_bytes();
+      const std::int64_t n = std::min(kPart, x.size - at);
+      if (q->type == QuantType::q8_0) {
+        ref::quantize_q8_0(reinterpret_cast<BlockQ8_0*>(to), x.data + at, n);
+      } else {
+        ref::quantize_q4_0(reinterpret_cast<BlockQ4_0*>(to), x.data + at, n);
+      }
     }
   });
   return q;

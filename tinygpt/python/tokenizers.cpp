@@ -34,12 +34,15 @@ py::object encode_text(const Tokenizer& tokenizer, const std::string& text, bool
 }
 
 std::string decode_bytes(const Tokenizer& tokenizer, const py::object& ids, bool skip_control) {
-  return decode(tokenizer, token_list(ids, "ids"), {.skip_control = skip_control});
+  const std::vector<int> all = token_list(ids, "ids");
+  return without_gil([&] { return decode(tokenizer, all, {.skip_control = skip_control}); });
 }
 
 py::list pieces(const Tokenizer& tokenizer, const std::string& text, bool allow_special) {
   py::list all;
-  for (const int id : encode(tokenizer, text, {.allow_special = allow_special})) {
+  const std::vector<int> ids =
+      without_gil([&] { return encode(tokenizer, text, {.allow_special = allow_special}); });
+  for (const int id : ids) {
     all.append(py::bytes(std::string(token_bytes(tokenizer, id))));
   }
   return all;
@@ -75,11 +78,16 @@ void bind_making(py::class_<Tokenizer, Shared>& c) {
   c.def_static("train_characters", &train_characters, py::arg("text"),
                py::arg("special_tokens") = Texts(), "A token is a character of this text.");
   c.def_static(
-      "load", [](const std::filesystem::path& path) { return shared(load_tokenizer(path)); },
+      "load",
+      [](const std::filesystem::path& path) {
+        return without_gil([&] { return shared(load_tokenizer(path)); });
+      },
       py::arg("path"), "Reads a tokenizer.json.");
   c.def(
       "save",
-      [](const Tokenizer& t, const std::filesystem::path& path) { save_tokenizer(path, t); },
+      [](const Tokenizer& t, const std::filesystem::path& path) {
+        without_gil([&] { save_tokenizer(path, t); });
+      },
       py::arg("path"), "Writes a tokenizer.json, atomically.");
 }
 

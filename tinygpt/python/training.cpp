@@ -3,6 +3,7 @@
 #include <pybind11/stl.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -58,7 +59,12 @@ nlohmann::json number_of(const std::string& name, const py::handle& value,
     });
     return number;
   }
-  if (now.is_number_float() && PyNumber_Check(value.ptr())) return value.cast<double>();
+  if (now.is_number_float() && PyNumber_Check(value.ptr())) {
+    const auto number = value.cast<double>();
+    check(std::isfinite(number),
+          [&] { return fmt::format("{}: {} is no number to train with", name, number); });
+    return number;
+  }
   throw py::type_error(fmt::format("{}: expected {}, not {}", name,
                                    now.is_boolean()          ? "True or False"
                                    : now.is_number_integer() ? "an int"
@@ -139,12 +145,8 @@ Step step(Training& t, std::optional<float> lr) {
   return without_gil([&] { return take(t, lr); });
 }
 
-bool wants_more(const py::object& callback, const Step& taken) {
-  if (callback.is_none()) return true;
-  return with_gil([&] {
-    const py::object answer = callback(taken);
-    return answer.is_none() || answer.cast<bool>();
-  });
+bool asks_for_more(const py::object& callback, const Step& taken) {
+  return callback.is_none() || with_gil([&] { return wants_more(callback(taken)); });
 }
 
 std::vector<Step> run(Training& t, std::optional<int> steps, const py::object& callback) {
@@ -156,7 +158,7 @@ std::vector<Step> run(Training& t, std::optional<int> steps, const py::object& c
     for (int i = 0; i < count; ++i) {
       taken.push_back(take(t, {}));
       check_interrupt();
-      if (!wants_more(callback, taken.back())) break;
+      if (!asks_for_more(callback, taken.back())) break;
     }
     return taken;
   });
@@ -167,7 +169,7 @@ double validation(Training& t, bool last) {
     const Turn turn(*t.state);
     prepare(t);
     return validate(t.trainer, t.corpus->validation,
-                    eval_starts(t.trainer, t.corpus->validation, last));
+                    eval_starts(t.trainer, t.corpus->validation, last), check_interrupt);
   });
 }
 
@@ -207,7 +209,8 @@ void bind_training(py::module_& m) {
         "callback(step) is called after each, and ends the run by returning False. Ctrl-C ends "
         "it, too, between two steps.");
   c.def("validate", &validation, py::arg("last") = false,
-        "Mean loss on validation text, nats per token: of eval_tokens, or of last_eval_tokens.");
+        "Mean loss on validation text, nats per token: of eval_tokens, or of last_eval_tokens. "
+        "Ctrl-C ends it.");
   c.def_property_readonly(
       "steps_taken", [](const Training& t) { return t.trainer.step; }, "So far.");
   c.def_property_readonly(

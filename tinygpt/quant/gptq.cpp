@@ -23,11 +23,11 @@ using Order = std::vector<std::size_t>;
 struct Work {
   const GroupFormat& format;
   const GptqSettings& settings;
+  const double* hessian;  // [cols, cols], by column
   std::size_t cols;
-  Order order;                    // the column that stands at each place
-  std::vector<double> U;          // [cols, cols], by place
-  std::vector<double> w;          // [rows, cols], by place
-  std::vector<float> importance;  // [cols], by column
+  Order order;              // the column that stands at each place
+  std::vector<double> U{};  // [cols, cols], by place
+  std::vector<double> w{};  // [rows, cols], by place
 };
 
 Order column_order(const double* hessian, std::size_t cols, bool by_activation) {
@@ -63,8 +63,8 @@ Grid grid_from_here(const Work& work, const double* w, std::size_t first) {
   // Grown out of range: gptq() raises the Error once it has left the parallel region.
   const auto in_range = [](float x) { return std::fabs(x) <= kMost; };
   if (!std::all_of(now.begin(), now.end(), in_range)) return {};
-  return find_grid(now.data(), work.importance.data() + first, static_cast<int>(n), work.format,
-                   work.settings.rule);
+  return find_grid(now.data(), static_cast<int>(n), work.format, work.settings.rule,
+                   work.hessian + first * work.cols + first, static_cast<int>(work.cols));
 }
 
 // Rounds the places first .. last - 1 of one row, and then lets the places behind make up for all
@@ -101,20 +101,16 @@ GroupedMatrix gptq(const float* w, const double* hessian, int rows, int cols,
   check_format(format);
   check(settings.block >= 1, "gptq: blocks of at least one column");
   const auto C = static_cast<std::size_t>(cols);
-  Work work{format, settings, C, column_order(hessian, C, settings.activation_order), {}, {}, {}};
+  Work work{format, settings, hessian, C, column_order(hessian, C, settings.activation_order)};
   work.U = damped_factor(hessian, work.order, settings.damping);
-  for (std::size_t i = 0; i < C; ++i) {
-    work.importance.push_back(static_cast<float>(hessian[i * C + i]));
-  }
   work.w.resize(static_cast<std::size_t>(rows) * C);
   for (std::size_t o = 0; o < static_cast<std::size_t>(rows); ++o) {
     for (std::size_t i = 0; i < C; ++i) work.w[o * C + i] = w[o * C + work.order[i]];
   }
   // With activation order the grids are those of the weights as they came.
-  GroupedMatrix out =
-      settings.activation_order
-          ? quantize_groups(w, rows, cols, format, settings.rule, work.importance.data())
-          : make_grouped(format, rows, cols);
+  GroupedMatrix out = settings.activation_order
+                          ? quantize_groups(w, rows, cols, format, settings.rule, hessian)
+                          : make_grouped(format, rows, cols);
   // A group's grid is found from columns that have seen all errors so far: so no group is cut.
   const auto size = static_cast<std::size_t>(group_size(format, cols));
   const std::size_t block = (static_cast<std::size_t>(settings.block) + size - 1) / size * size;

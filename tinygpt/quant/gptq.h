@@ -14,7 +14,7 @@ struct GptqSettings {
   // them. The scales of groups are then found before anything is rounded, since a group's columns
   // no longer come together.
   bool activation_order = true;
-  ScaleRule rule = ScaleRule::searched;  // weighed by the Hessian's diagonal
+  ScaleRule rule = ScaleRule::searched;
 };
 
 // w [rows, cols]; hessian [cols, cols], the sum of x^T x over the inputs. Throws Error where the

@@ -26,27 +26,68 @@ float half_precision(float scale) {
   return Float16(scale);
 }
 
-double error_of(const float* w, const float* importance, int n, const Grid& grid, int bits) {
-  double sum = 0;
-  for (int i = 0; i < n; ++i) {
-    const double e = value_of(code_of(w[i], grid, bits), grid) - w[i];
-    sum += (importance == nullptr ? 1.0 : importance[i]) * e * e;
-  }
-  return sum;
-}
+// The errors of one group's values under a grid, and what they count.
+class GroupErrors {
+ public:
+  GroupErrors(const float* w, int n, int bits, ScaleRule rule, const double* hessian, int stride)
+      : w_(w),
+        n_(static_cast<std::size_t>(n)),
+        bits_(bits),
+        rule_(rule),
+        hessian_(hessian),
+        stride_(static_cast<std::size_t>(stride)),
+        a_(n_),
+        b_(n_),
+        product_(n_) {}
 
-// The scale with the least error for the codes that a grid gives: a least-squares fit.
-Grid refit(const float* w, const float* importance, int n, const Grid& grid, int bits) {
-  double product = 0, square = 0;
-  for (int i = 0; i < n; ++i) {
-    const double c = code_of(w[i], grid, bits) - grid.zero;
-    const double a = importance == nullptr ? 1.0 : importance[i];
-    product += a * w[i] * c;
-    square += a * c * c;
+  double of(const Grid& grid) {
+    for (std::size_t i = 0; i < n_; ++i) {
+      a_[i] = double{value_of(code_of(w_[i], grid, bits_), grid)} - w_[i];
+    }
+    return form(a_, a_);
   }
-  if (square == 0) return grid;
-  return {half_precision(static_cast<float>(product / square)), grid.zero};
-}
+
+  // The scale with the least error for the codes that a grid gives: a least-squares fit.
+  Grid refit(const Grid& grid) {
+    for (std::size_t i = 0; i < n_; ++i) {
+      a_[i] = code_of(w_[i], grid, bits_) - grid.zero;
+      b_[i] = w_[i];
+    }
+    const double square = form(a_, a_);
+    if (!(square > 0)) return grid;
+    const auto scale = static_cast<float>(form(a_, b_) / square);
+    return std::fabs(scale) <= 65504.0f ? Grid{Float16(scale), grid.zero} : grid;
+  }
+
+ private:
+  // sum_ij a_i H_ij b_j, with as much of H as the rule asks for
+  double form(const std::vector<double>& a, const std::vector<double>& b) {
+    const bool whole = hessian_ != nullptr && rule_ == ScaleRule::outputs;
+    if (whole) multiply(a);
+    double sum = 0;
+    for (std::size_t i = 0; i < n_; ++i) {
+      const double h = hessian_ == nullptr ? 1.0 : hessian_[i * stride_ + i];
+      sum += (whole ? product_[i] : h * a[i]) * b[i];
+    }
+    return sum;
+  }
+
+  void multiply(const std::vector<double>& a) {
+    std::fill(product_.begin(), product_.end(), 0.0);
+    for (std::size_t i = 0; i < n_; ++i) {
+      const double* row = hessian_ + i * stride_;
+      for (std::size_t j = 0; j < n_; ++j) product_[j] += a[i] * row[j];
+    }
+  }
+
+  const float* w_;
+  std::size_t n_;
+  int bits_;
+  ScaleRule rule_;
+  const double* hessian_;
+  std::size_t stride_;
+  std::vector<double> a_, b_, product_;
+};
 
 // Signs matter where the codes reach one step further down than up.
 Grid symmetric_grid(float end, int bits) {
@@ -102,8 +143,8 @@ int code_of(double w, const Grid& grid, int bits) {
   return code >= most ? most : code > 0 ? static_cast<int>(code) : 0;  // NaN: 0
 }
 
-Grid find_grid(const float* w, const float* importance, int n, const GroupFormat& f,
-               ScaleRule rule) {
+Grid find_grid(const float* w, int n, const GroupFormat& f, ScaleRule rule, const double* hessian,
+               int stride) {
   float low = 0, high = 0;
   for (int i = 0; i < n; ++i) {
     check(std::isfinite(w[i]), "quantize: a weight is not finite");
@@ -113,10 +154,11 @@ Grid find_grid(const float* w, const float* importance, int n, const GroupFormat
   const float end = -low >= high ? low : high;  // of the largest magnitude, with its sign
   const Grid plain = f.symmetric ? symmetric_grid(end, f.bits) : asymmetric_grid(low, high, f.bits);
   if (rule == ScaleRule::absmax || plain.scale == 0) return plain;
+  GroupErrors errors(w, n, f.bits, rule, hessian, stride);
   Grid best = plain;
-  double least = error_of(w, importance, n, plain, f.bits);
+  double least = errors.of(best);
   const auto consider = [&](const Grid& grid) {
-    const double error = grid.scale == 0 ? least : error_of(w, importance, n, grid, f.bits);
+    const double error = grid.scale == 0 ? least : errors.of(grid);
     if (error >= least) return;
     least = error;
     best = grid;
@@ -126,10 +168,12 @@ Grid find_grid(const float* w, const float* importance, int n, const GroupFormat
       consider(symmetric_grid(end * share, f.bits));
       consider(symmetric_grid(-end * share, f.bits));
     } else {
+      const float most = std::fabs(end) * share;  // the longer end alone, or both
+      consider(asymmetric_grid(std::max(low, -most), std::min(high, most), f.bits));
       consider(asymmetric_grid(low * share, high * share, f.bits));
     }
   }
-  for (int turn = 0; turn < 3; ++turn) consider(refit(w, importance, n, best, f.bits));
+  for (int turn = 0; turn < 3; ++turn) consider(errors.refit(best));
   return best;
 }
 
@@ -167,7 +211,7 @@ int get_code(const GroupedMatrix& m, int row, int col) {
 }
 
 GroupedMatrix quantize_groups(const float* w, int rows, int cols, const GroupFormat& f,
-                              ScaleRule rule, const float* importance) {
+                              ScaleRule rule, const double* hessian) {
   GroupedMatrix m = make_grouped(f, rows, cols);
   const int size = group_size(f, cols);
   // An Error must not leave a parallel region: what could raise one is found before.
@@ -179,8 +223,9 @@ GroupedMatrix quantize_groups(const float* w, int rows, int cols, const GroupFor
     const int o = static_cast<int>(row);
     for (int first = 0, g = 0; first < cols; first += size, ++g) {
       const int n = std::min(size, cols - first);
-      const Grid grid =
-          find_grid(of + first, importance == nullptr ? nullptr : importance + first, n, f, rule);
+      const double* block =
+          hessian == nullptr ? nullptr : hessian + std::int64_t{first} * cols + first;
+      const Grid grid = find_grid(of + first, n, f, rule, block, cols);
       set_grid(m, o, g, grid);
       for (int i = first; i < first + n; ++i) set_code(m, o, i, code_of(of[i], grid, f.bits));
     }

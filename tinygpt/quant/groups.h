@@ -24,9 +24,14 @@ struct GroupFormat {
 // How a group's scale is found.
 // absmax:   so that nothing is clipped. The value of largest magnitude becomes the lowest code, as
 //           in Q4_0; asymmetric, the group's least value and its greatest become the two ends.
-// searched: so that the sum of importance * (w' - w)^2 is least. Large values may be clipped where
-//           the others gain more than they lose.
-enum class ScaleRule { absmax, searched };
+// searched: so that sum_i H_ii e_i^2 is least, with e = w' - w and H the Hessian of the layer's
+//           inputs (ops/quantized.h). Large values may be clipped where the others gain more than
+//           they lose.
+// outputs:  so that e H e^T is least, with H's block of the group's own columns: by so much the
+//           group alone changes the layer's outputs. AWQ's search for clipping; Lin et al.: "AWQ"
+//           (2023), section 3.2. Inputs that come together make it differ from `searched`: errors
+//           that cancel each other cost nothing.
+enum class ScaleRule { absmax, searched, outputs };
 
 // The grid of one group: values scale * (0 - zero) .. scale * (2^bits - 1 - zero).
 struct Grid {
@@ -52,10 +57,11 @@ int groups_in(const GroupFormat& format, int cols);  // of one row
 int group_size(const GroupFormat& format, int cols);
 std::int64_t bytes_in(const GroupFormat& format, int rows, int cols);
 
-// The grid for n values. importance [n] weighs their errors; nullptr: all count the same.
-// Throws Error on values that are not finite or whose scale is beyond half precision.
-Grid find_grid(const float* w, const float* importance, int n, const GroupFormat& format,
-               ScaleRule rule);
+// The grid for n values w that meet inputs of the Hessian's first n columns: hessian [n, n] in rows
+// of `stride`; nullptr: errors count the same, and none cancel. Throws Error on values that are not
+// finite or whose scale is beyond half precision.
+Grid find_grid(const float* w, int n, const GroupFormat& format, ScaleRule rule,
+               const double* hessian = nullptr, int stride = 0);
 
 // The nearest code, and what it stands for.
 int code_of(double w, const Grid& grid, int bits);
@@ -69,9 +75,9 @@ void set_grid(GroupedMatrix& m, int row, int group_index, const Grid& grid);
 void set_code(GroupedMatrix& m, int row, int col, int code);
 int get_code(const GroupedMatrix& m, int row, int col);
 
-// Round to nearest. w [rows, cols]; importance [cols], or nullptr.
+// Round to nearest. w [rows, cols]; hessian [cols, cols], or nullptr.
 GroupedMatrix quantize_groups(const float* w, int rows, int cols, const GroupFormat& format,
-                              ScaleRule rule, const float* importance);
+                              ScaleRule rule, const double* hessian);
 // out [m.rows, m.cols] written
 void dequantize_groups(float* out, const GroupedMatrix& m);
 

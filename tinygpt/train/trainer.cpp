@@ -219,7 +219,8 @@ std::vector<std::int64_t> eval_starts(const Trainer& trainer, const TokenFile& d
                            std::max<std::int64_t>(tokens / s.time, 1));
 }
 
-double validate(Trainer& trainer, const TokenFile& data, const std::vector<std::int64_t>& starts) {
+double validate(Trainer& trainer, const TokenFile& data, const std::vector<std::int64_t>& starts,
+                const std::function<void()>& before_batch) {
   const TrainSettings& s = trainer.settings;
   const ValidationPlan plan = validation_plan(trainer);
   const auto T = static_cast<std::size_t>(s.time);
@@ -227,6 +228,7 @@ double validate(Trainer& trainer, const TokenFile& data, const std::vector<std::
   double sum = 0;
   std::int64_t all_counted = 0;
   for (std::size_t first = 0; first < starts.size(); first += static_cast<std::size_t>(s.batch)) {
+    if (before_batch) before_batch();
     const std::size_t B = std::min(static_cast<std::size_t>(s.batch), starts.size() - first);
     const std::span<int> tokens(trainer.tokens.data(), B * T);
     const std::span<int> targets(trainer.targets.data(), B * T);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <vector>
 
@@ -65,8 +66,9 @@ StepResult train_step(Trainer& trainer, const TokenFile& data);
 std::vector<std::int64_t> eval_starts(const Trainer& trainer, const TokenFile& data, bool last);
 
 // Mean loss in nats over the tokens of these windows that count. It is kept in
-// trainer.validation_loss, too.
-double validate(Trainer& trainer, const TokenFile& data, const std::vector<std::int64_t>& starts);
+// trainer.validation_loss, too. `before_batch` may throw to end it.
+double validate(Trainer& trainer, const TokenFile& data, const std::vector<std::int64_t>& starts,
+                const std::function<void()>& before_batch = {});
 
 // Seconds of one step, from passes that change nothing: for plans that have to fit a time. Measures
 // for about `seconds`, and at least three passes.

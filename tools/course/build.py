@@ -93,6 +93,8 @@ def configure_command(plan, compiler, ninja):
     command = [shutil.which("cmake"), "--preset", plan.preset, "-B", plan.folder]
     command += ["-G", "Ninja" if ninja else "Unix Makefiles"]
     command.append("-DCMAKE_CXX_COMPILER=" + (find_clang(plan) if "clang++" in preset_text(plan) else compiler))
+    # The Python that notebooks run in, whichever others there are.
+    command.append("-DPython3_EXECUTABLE=" + os.path.realpath(sys.executable))
     if shutil.which("ccache"):
         command.append("-DCMAKE_CXX_COMPILER_LAUNCHER=ccache")
     if plan.strict:

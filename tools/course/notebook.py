@@ -86,7 +86,9 @@ def notebook(root, number, fetch, times):
     venv = os.path.join(root, VENV)
     install(root, venv, wanted(root))
     say(paint("Opening %s; Ctrl-C here ends it." % os.path.relpath(path, root), "dim"))
+    # Without the question that Jupyter asks after the first Ctrl-C, and without its talk: the address remains.
     command = [python_of(venv), "-m", "jupyterlab", path]
+    command += ["--ServerApp.answer_yes=True", "--Application.log_level=ERROR"]
     if os.geteuid() == 0:
         command.append("--allow-root")  # in a container there is often nobody else
     code, interrupted = run_visible(command, root, environment(plan))

@@ -23,9 +23,19 @@ struct Parts {
     }
     return out;
   }
+  // With the bias by row.
+  template <class Combine>
+  Values turned(Combine&& combine) const {
+    Values out;
+    for (int i = 0; i < s.N * s.OC; ++i) {
+      out.push_back(combine(at(frozen, i), at(adapter, i), at(bias, i / s.OC)));
+    }
+    return out;
+  }
 };
 
-std::vector<Mistake> mistakes(const Parts& p, const Values& ax, const Values& b) {
+std::vector<Mistake> mistakes(const Parts& p, const Values& x, const Values& weight,
+                              const Values& ax, const Values& b) {
   const double scale = p.s.scale;
   const auto up = [&](int first, int last, auto place) {
     return product(p.s.N, p.s.OC, last - first, [&](int n, int o, int i) {
@@ -38,6 +48,19 @@ std::vector<Mistake> mistakes(const Parts& p, const Values& ax, const Values& b)
   };
   const auto right_place = [&](int o, int r) { return std::int64_t{o} * p.s.rank + r; };
   const int full = p.s.rank / kTile * kTile;
+  // The frozen product with weight in another arrangement; a single tile, where 0 is outside.
+  const auto with_weight = [&](int rows, int columns, auto place) {
+    Parts other = p;
+    other.frozen = product(p.s.N, p.s.OC, p.s.C, [&](int n, int o, int c) {
+      const bool inside = c < rows && o < columns;
+      return inside ? at(x, std::int64_t{n} * p.s.C + c) * at(weight, place(o, c)) : 0.0;
+    });
+    return other.with([&](double f, double a, double bias) { return bias + f + scale * a; });
+  };
+  const char* transposed =
+      "weight is not read as C x OC. It lies in memory as [OC, C], and the product needs it "
+      "transposed: Layout::columns, with the rows C, the columns OC and the place k0, col0 of the "
+      "transposed matrix.";
   return {
       gives(p.with([](double f, double a, double c) { return c + f + a; }),
             "The scale is missing: the adapter's sum counts scale times."),
@@ -52,16 +75,53 @@ std::vector<Mistake> mistakes(const Parts& p, const Values& ax, const Values& b)
             "This is the adapter alone: out is the sum of both, and of the bias."),
       gives(p.with([&](double f, double a, double) { return f + scale * a; }),
             "The bias is missing."),
+      gives(p.with([&](double f, double a, double c) { return f + scale * (a + c); }),
+            "The scale is on the bias, too. It belongs to the adapter's sum alone."),
+      gives(p.with([&](double, double a, double c) { return c + scale * a; }),
+            "Nothing of x W^T arrives: does the loop go along C, with its last tile, where C is no "
+            "multiple of 32?"),
+      gives(p.turned([&](double f, double a, double c) { return c + f + scale * a; }),
+            "The bias is taken by row: bias[o] belongs to a column of out."),
       gives(with_adapter(up(0, std::min(p.s.rank, kTile), right_place)),
             "Only the first 32 of the rank arrive: the loop goes on in steps of kTile, as the one "
             "along C does."),
       gives(with_adapter(up(0, full, right_place)),
             "The last part of the rank is missing where it is no multiple of 32: load_tile fills "
             "up with zeros, so that tile counts as well."),
+      gives(with_weight(p.s.C, p.s.OC, [&](int o, int c) { return std::int64_t{c} * p.s.OC + o; }),
+            transposed),
+      gives(with_weight(p.s.OC, p.s.C, [&](int o, int c) { return std::int64_t{c} * p.s.C + o; }),
+            transposed),
+      gives(with_weight(p.s.OC, p.s.C, [&](int o, int c) { return std::int64_t{o} * p.s.OC + c; }),
+            transposed),
+      gives(with_adapter(product(p.s.N, p.s.OC, p.s.rank,
+                                 [&](int n, int o, int r) {
+                                   const bool inside = r < p.s.OC && o < p.s.rank;
+                                   return inside ? at(ax, std::int64_t{n} * p.s.rank + r) *
+                                                       at(b, std::int64_t{r} * p.s.rank + o)
+                                                 : 0.0;
+                                 })),
+            "b is not read as rank x OC. It lies in memory as [OC, rank], and the product needs it "
+            "transposed: Layout::columns, with the rows rank, the columns OC and the place r0, "
+            "col0."),
       gives(
           with_adapter(up(0, p.s.rank, [&](int o, int r) { return std::int64_t{r} * p.s.OC + o; })),
           "b is read as [rank, OC]. It lies in memory as [OC, rank], and the product needs it "
           "transposed: Layout::columns."),
+      when(
+          [s = p.s](const Answer& answer) {  // only the whole tiles were written
+            const auto whole = [](int size) { return std::max(size / kTile, 1) * kTile; };
+            bool some = false;
+            for (std::size_t i = 0; i < answer.actual.size(); ++i) {
+              const auto n = static_cast<int>(i) / s.OC, o = static_cast<int>(i) % s.OC;
+              const bool left = std::isnan(answer.actual[i]);
+              if (left && n < whole(s.N) && o < whole(s.OC)) return false;
+              some = some || left;
+            }
+            return some && s.N <= 2 * kTile && s.OC <= 2 * kTile;
+          },
+          "The last tile of rows, or of columns, was never written: the grid has "
+          "ceil_div(N, kTile) by ceil_div(OC, kTile) blocks, and a quotient rounds down."),
       when(
           [s = p.s](const Answer& answer) {
             const auto reached = [](int size) { return (size + kTile - 1) / kTile * kTile; };
@@ -114,10 +174,11 @@ void examine(Exam& exam) {
         magnitude.push_back(linear.magnitude[i] + lora.magnitude[i] + 1);
       }
       const double scale = size.scale;
-      exam.expect(
-          "out", out, parts.with([&](double f, double p, double q) { return q + f + scale * p; }),
-          {{"n", size.N}, {"o", size.OC}},
-          {.terms = size.C + size.rank + 2.0, .magnitudes = magnitude}, mistakes(parts, ax, b));
+      exam.expect("out", out,
+                  parts.with([&](double f, double p, double q) { return q + f + scale * p; }),
+                  {{"n", size.N}, {"o", size.OC}},
+                  {.terms = size.C + size.rank + 2.0, .magnitudes = magnitude},
+                  mistakes(parts, x, weight, ax, b));
     }
   }
 }

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "tests/lessons/19-lora/lora_exam.h"
+#include "tests/lessons/19-lora/lora_mistakes.h"
 #include "tinygpt/core/random.h"
 
 namespace tinygpt::lessons {
@@ -44,8 +44,20 @@ void examine_init(Exam& exam) {
       for (const double value : u) out.push_back(bound * (2 * value - 1));
       return out;
     };
-    Values one_sided;
+    Values one_sided, down_columns(u.size());
     for (const double value : u) one_sided.push_back(value / std::sqrt(double{1} * C));
+    for (std::size_t i = 0; i < u.size(); ++i) {
+      down_columns[i % rank * C + i / rank] = (2 * u[i] - 1) / std::sqrt(double{1} * C);
+    }
+    // As if the numbers came from another generator, or from another of its methods.
+    const auto from = [&](Random other, double factor, auto draw) {
+      Values out;
+      for (int i = 0; i < rank * C; ++i) out.push_back(factor * draw(other));
+      return out;
+    };
+    const double bound = 1 / std::sqrt(double{1} * C);
+    const auto uniform = [](Random& r) { return 2 * r.uniform() - 1; };
+    const auto normal = [](Random& r) { return r.normal(); };
     exam.expect_true(
         !(all_zero(s.values(a)) && all_zero(s.values(b))), "a and b are both zero",
         "a's gradient has b as a factor, and b's gradient has x A^T: where both factors are zero, "
@@ -62,6 +74,20 @@ void examine_init(Exam& exam) {
                "You divide by the root of the rank. It is the root of C: a row of a meets "
                "C numbers of x."),
          gives(spread(1.0 / C), "You divide by C; it is the root of C."),
+         gives(spread(1 / std::sqrt(double{1} * OC)),
+               "You divide by the root of OC. It is the root of C: a row of a meets C numbers of "
+               "x."),
+         gives(down_columns,
+               "The numbers are there, but go down the columns: they are drawn in the order of "
+               "memory, a[0], a[1], ..., row after row."),
+         gives(from({seed, 0, 0}, bound, uniform),
+               "The stream is left out: Random{seed, 0, stream}. Two adapters of one seed would "
+               "start with the same numbers."),
+         gives(from({seed, stream, 0}, bound, uniform),
+               "The order is Random{seed, counter, stream}: the counter is 0, and the stream comes "
+               "last."),
+         gives(from({seed, 0, stream}, bound, normal),
+               "These numbers are normal; uniform ones are asked for: 2 * uniform() - 1."),
          gives(one_sided, "All of a is positive: 2 * u - 1 is uniform between -1 and 1, u is not."),
          when(broken, "Not all of a is written: it has rank * C values.")});
     exam.expect("b", b, Values(static_cast<std::size_t>(OC * rank), 0.0), {{"o", OC}, {"r", rank}},
@@ -77,64 +103,6 @@ void examine_init(Exam& exam) {
 }
 
 // ---- lora_forward
-
-struct Inputs {
-  Values x, a, b;
-  explicit Inputs(const LoraSize& s)
-      : x(random_values(s.xs(), 1)), a(random_values(s.as(), 2)), b(random_values(s.bs(), 3)) {}
-  std::vector<Values> all() const { return {x, a, b}; }
-};
-
-// The adapter's part of out with rows of out as far apart as `apart`.
-Values in_rows(const LoraSize& s, const Values& part, int apart) {
-  Values out(static_cast<std::size_t>(s.N * s.width()), 0.0);
-  for (int n = 0; n < s.N; ++n) {
-    for (int o = 0; o < s.OC; ++o) {
-      out[static_cast<std::size_t>(n * apart + s.before + o)] +=
-          part[static_cast<std::size_t>(n * s.OC + o)];
-    }
-  }
-  return out;
-}
-
-std::vector<Mistake> forward_mistakes(const LoraSize& s, const Inputs& in, const Values& right,
-                                      const Values& start) {
-  const Values none(start.size(), 0.0);
-  const Values ax = down(s, in.x, in.a);
-  const auto wide = [&](const Values& part) { return widened(s, part, none); };
-  const auto up = [&](auto place) {
-    return wide(times(product(s.N, s.OC, s.rank,
-                              [&](int n, int o, int r) {
-                                return at(ax, std::int64_t{n} * s.rank + r) * at(in.b, place(o, r));
-                              }),
-                      s.scale));
-  };
-  // What is added if the result replaces out's own columns.
-  Values replaced = wide(right);
-  for (int n = 0; n < s.N; ++n) {
-    for (int o = 0; o < s.OC; ++o) {
-      const auto i = static_cast<std::size_t>(n * s.width() + s.before + o);
-      replaced[i] -= start[i];
-    }
-  }
-  return {
-      gives(wide(times(right, 1 / double{s.scale})),
-            "The scale is missing: out gets scale times the product. Without it alpha means "
-            "nothing, and an adapter that another program has trained is too weak or too strong."),
-      gives(wide(times(right, 1.0 / s.rank)),
-            "You divide by the rank again: scale is alpha / rank already."),
-      gives(wide(times(right, s.scale)), "The scale counts twice: once is enough."),
-      gives(replaced,
-            "out is overwritten. It holds what the frozen layer computed: add to it (+=)."),
-      gives(in_rows(s, right, s.OC),
-            "Rows of out are taken to be OC apart. They are stride apart: row n begins at out + n "
-            "* stride."),
-      gives(up([&](int o, int r) { return std::int64_t{r} * s.OC + o; }),
-            "b is read as [rank, OC]. It is [OC, rank], as PEFT stores lora_B: b[o, r] is at o * "
-            "rank + r."),
-      gives(none, "Nothing is added to out."),
-  };
-}
 
 void examine_forward(Exam& exam) {
   for (const LoraSize& size : kSizes) {
@@ -162,56 +130,6 @@ void examine_forward(Exam& exam) {
 }
 
 // ---- lora_backward
-
-// Sums as code with a mistake would make them: from dax and from the scaled rows of dout.
-struct Slips {
-  const LoraSize& s;
-  const Inputs& in;
-  const Values& dout;  // [N, OC]
-  const Values ax = down(s, in.x, in.a);
-
-  double d(int n, int o) const { return at(dout, std::int64_t{n} * s.OC + o); }
-  Values dax(double factor) const {
-    return product(s.N, s.rank, s.OC, [&](int n, int r, int o) {
-      return factor * d(n, o) * at(in.b, std::int64_t{o} * s.rank + r);
-    });
-  }
-  // As if row n had those before it in it, too.
-  Values summed(Values dax) const {
-    for (std::size_t i = static_cast<std::size_t>(s.rank); i < dax.size(); ++i) {
-      dax[i] += dax[i - static_cast<std::size_t>(s.rank)];
-    }
-    return dax;
-  }
-  Values da(const Values& dax) const {
-    return product(s.rank, s.C, s.N, [&](int r, int c, int n) {
-      return at(dax, std::int64_t{n} * s.rank + r) * at(in.x, std::int64_t{n} * s.C + c);
-    });
-  }
-  Values dx(const Values& dax) const {
-    return product(s.N, s.C, s.rank, [&](int n, int c, int r) {
-      return at(dax, std::int64_t{n} * s.rank + r) * at(in.a, std::int64_t{r} * s.C + c);
-    });
-  }
-  Values db(double factor) const {
-    return product(s.OC, s.rank, s.N, [&](int o, int r, int n) {
-      return factor * d(n, o) * at(ax, std::int64_t{n} * s.rank + r);
-    });
-  }
-};
-
-std::vector<Mistake> scale_mistakes(const Values& right, double scale, const std::string& name) {
-  return {
-      gives(times(right, 1 / scale),
-            fmt::format("The scale is missing in {}: out was scale times the product, so what "
-                        "arrives at either factor has the scale, too.",
-                        name)),
-      gives(times(right, scale),
-            fmt::format("The scale is in {} twice. Each gradient has it once: da and dx get it by "
-                        "way of dax.",
-                        name)),
-      gives(Values(right.size(), 0.0), fmt::format("{} gets nothing.", name))};
-}
 
 void examine_backward(Exam& exam) {
   for (const LoraSize& size : kSizes) {
@@ -243,22 +161,44 @@ void examine_backward(Exam& exam) {
       const char* runs_on =
           "dax runs on from row to row: clear it before each row of dout, since each token has a "
           "dax of its own.";
-      std::vector<Mistake> known = scale_mistakes(exact[2].value, size.scale, "db");
+      std::vector<Mistake> known;
+      if (!with_dx) {
+        known.push_back(
+            gives(Values(exact[2].value.size(), 0.0),
+                  "db gets nothing where dx is nullptr. Only dx is not needed then: the "
+                  "adapter's own gradients are."));
+      }
+      const std::vector<Mistake> of_db = scale_mistakes(exact[2].value, size.scale, "db");
+      known.insert(known.end(), of_db.begin(), of_db.end());
       known.push_back(taken_narrow([&](const Slips& w) { return w.db(size.scale); }));
       known.push_back(gives(times(exact[2].value, 1.0 / std::max(size.N, 1)),
                             "This is the mean over the tokens; the sum is asked for."));
+      known.push_back(gives(product(size.OC, size.rank, size.N,
+                                    [&](int o, int r, int n) {
+                                      const int i = o * size.rank + r;  // [rank, OC]: r, o
+                                      return size.scale * slips.d(n, i % size.OC) *
+                                             at(slips.ax,
+                                                std::int64_t{n} * size.rank + i / size.OC);
+                                    }),
+                            "db is written as [rank, OC]. It has b's shape: [OC, rank]."));
       exam.expect_added("db", db, exact[2].value, {{"o", size.OC}, {"r", size.rank}},
                         within(exact[2], size.N + size.C + 2.0), known);
       known = scale_mistakes(exact[1].value, size.scale, "da");
       known.push_back(gives(slips.da(slips.summed(slips.dax(size.scale))), runs_on));
       known.push_back(
-          when(broken, "Is dax read before it is set? scratch holds nothing yet: clear it first."));
+          when(broken,
+               "NaN: is dax read before it is set (scratch holds nothing yet: clear it first), or "
+               "does the sum over o go on beyond OC?"));
+      const std::vector<Mistake> more = backward_mistakes(slips, "da");
+      known.insert(known.end(), more.begin(), more.end());
       known.push_back(taken_narrow([&](const Slips& w) { return w.da(w.dax(size.scale)); }));
       exam.expect_added("da", da, exact[1].value, {{"r", size.rank}, {"c", size.C}},
                         within(exact[1], size.N + size.OC + 2.0), known);
       if (!with_dx) continue;
       known = scale_mistakes(exact[0].value, size.scale, "dx");
       known.push_back(gives(slips.dx(slips.summed(slips.dax(size.scale))), runs_on));
+      const std::vector<Mistake> of_dx = backward_mistakes(slips, "dx");
+      known.insert(known.end(), of_dx.begin(), of_dx.end());
       exam.expect_added("dx", dx, exact[0].value, {{"n", size.N}, {"c", size.C}},
                         within(exact[0], size.OC + size.rank + 2.0), known);
     }
@@ -277,41 +217,16 @@ void examine_merge(Exam& exam) {
     const Values right = product(size.OC, size.C, size.rank, term);
     Values magnitude = product(size.OC, size.C, size.rank,
                                [&](int o, int c, int r) { return std::abs(term(o, c, r)); });
-    Values running(right.size(), 0.0);
-    for (int upto = 1; upto <= size.rank; ++upto) {
-      const Values part = product(size.OC, size.C, upto, term);
-      for (std::size_t i = 0; i < part.size(); ++i) running[i] += part[i];
-    }
     const Values start = random_values(std::int64_t{size.OC} * size.C, 9, 3.0);
-    Values replaced = right;
-    for (std::size_t i = 0; i < right.size(); ++i) replaced[i] -= start[i];
-    const Values transposed = product(size.OC, size.C, size.rank, [&](int o, int c, int r) {
-      return double{size.scale} * at(in.b, std::int64_t{r} * size.OC + o) *
-             at(in.a, std::int64_t{c} * size.rank + r);
-    });
     Sandbox& s = exam.call(fmt::format("lora_merge(C={}, OC={}, rank={}, scale={:g})", size.C,
                                        size.OC, size.rank, size.scale));
     float* weight = s.accumulator(start);
     const float *a = s.input(in.a), *b = s.input(in.b);
     ref::lora_merge(weight, a, b, size.C, size.OC, size.rank, size.scale);
     const Shape shape = {{"o", size.OC}, {"c", size.C}};
-    exam.expect_added(
-        "weight", weight, right, shape, {.terms = size.rank + 2.0, .magnitudes = magnitude},
-        {gives(times(right, 1 / double{size.scale}),
-               "The scale is missing: the merged weight is W + scale * B A, or the merged model is "
-               "another than the adapted one."),
-         gives(times(right, 1.0 / size.rank),
-               "You divide by the rank again: scale is alpha / rank already."),
-         gives(times(right, 2),
-               "The product is added twice. Once it is in the weight, adding it again makes the "
-               "adapter count double."),
-         gives(running,
-               "The running sum is added after each r, so the first products count again and "
-               "again: add the whole sum once, behind the loop over r."),
-         gives(replaced, "The weight is overwritten: W + scale * B A keeps W (+=)."),
-         gives(transposed,
-               "a and b are read transposed: b[o, r] is at o * rank + r, and a[r, c] at r * C + "
-               "c.")});
+    exam.expect_added("weight", weight, right, shape,
+                      {.terms = size.rank + 2.0, .magnitudes = magnitude},
+                      merge_mistakes(size, in, start));
     exam.call(fmt::format("lora_merge(..., scale={:g}) and then with {:g}: taken out again",
                           size.scale, -size.scale));
     std::vector<float> again(start.begin(), start.end());

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 
@@ -94,8 +95,20 @@ inline std::vector<Mistake> ax_mistakes(const LoraSize& s, const Values& x, cons
             "a is read as [C, rank]. It is [rank, C], as PEFT stores lora_A: a[r, c] is at r * C + "
             "c."),
       gives(runs_on, "The sum runs on from one r to the next: each starts from 0."),
-      when(broken,
-           "Is ax written with += ? It holds nothing yet: its values are set, not added to."),
+      gives(product(s.N, s.rank, s.C,
+                    [&](int n, int r, int c) {
+                      return at(x, std::int64_t{n} * s.width() + c) *
+                             at(a, std::int64_t{r} * s.C + c);
+                    }),
+            "Rows of x are taken to be stride apart. They are C apart; it is out whose rows are "
+            "stride apart."),
+      when(
+          [](const Answer& answer) {
+            return std::all_of(answer.actual.begin(), answer.actual.end(),
+                               [](double value) { return std::isnan(value); });
+          },
+          "Is ax written with += ? It holds nothing yet: its values are set, not added to."),
+      when(broken, "Not all of ax is written: row n begins at ax + n * rank, and has rank values."),
   };
 }
 

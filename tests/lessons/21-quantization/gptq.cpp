@@ -9,13 +9,17 @@
 namespace tinygpt::lessons {
 namespace {
 
+// What goes onto the Hessian's diagonal: damping times this.
+enum class Damping { mean, nothing, one, largest, sum, own, mean_of_all, everywhere };
+
 // What a row's columns go through, right or with a mistake in it.
 struct Way {
-  bool damped = true, mean_damping = true;
+  Damping damping = Damping::mean;
   bool scale_of_row = false, scale_before = false;
-  bool divided = true, lower = false, hessian = false, passes_on = true, adds = false;
-  bool rest_of_block = false, error_of_code = false, wraps = false, d_in_float = false;
-  bool own_column = false;
+  bool divided = true, divided_twice = false, passes_on = true, adds = false;
+  bool lower = false, hessian = false, inverse = false, next_only = false, rest_of_block = false;
+  bool error_of_code = false, error_of_first = false, d_in_float = false, truncates = false;
+  bool wraps = false, unclipped = false, at_most_15_only = false;
 };
 
 struct Answers {
@@ -25,9 +29,34 @@ struct Answers {
 // The matrix that errors are passed on by.
 Matrix factor_of(const Layer& layer, double damping, const Way& way) {
   Matrix H = layer.H;
-  const double mean = H.diagonal().mean();
-  if (way.damped) H.diagonal().array() += damping * (way.mean_damping ? mean : 1.0);
+  const Eigen::VectorXd diagonal = H.diagonal();
+  switch (way.damping) {
+    case Damping::mean:
+      H.diagonal().array() += damping * diagonal.mean();
+      break;
+    case Damping::nothing:
+      break;
+    case Damping::one:
+      H.diagonal().array() += damping;
+      break;
+    case Damping::largest:
+      H.diagonal().array() += damping * diagonal.maxCoeff();
+      break;
+    case Damping::sum:
+      H.diagonal().array() += damping * diagonal.sum();
+      break;
+    case Damping::own:
+      H.diagonal() += damping * diagonal;
+      break;
+    case Damping::mean_of_all:
+      H.diagonal().array() += damping * layer.H.mean();
+      break;
+    case Damping::everywhere:
+      H.array() += damping * diagonal.mean();
+      break;
+  }
   if (way.hessian) return H;
+  if (way.inverse) return H.inverse();
   const Eigen::LLT<Matrix> of_inverse(H.inverse());
   return way.lower ? Matrix(of_inverse.matrixL()) : Matrix(of_inverse.matrixU());
 }
@@ -50,14 +79,18 @@ void round_row(Answers& out, Values w, const Matrix& U, const Way& way) {
       out.d.push_back(half(d));
       if (!way.d_in_float) d = half(d);
     }
-    const double step = std::floor(w[i] / d + 8.5);
-    const double q =
-        way.wraps ? static_cast<double>(static_cast<int>(step) & 15) : std::clamp(step, 0.0, 15.0);
-    out.q.push_back(q);
-    double e = w[i] - d * (way.error_of_code ? q : q - 8);
+    const double step = std::floor(w[i] / d + (way.truncates ? 8 : 8.5));
+    const double stored = static_cast<double>(static_cast<int>(step) & 15);
+    double q = way.wraps ? stored : std::clamp(step, 0.0, 15.0);
+    out.q.push_back(way.unclipped || (way.at_most_15_only && step < 0) ? stored : q);
+    if (way.unclipped || (way.at_most_15_only && step < 0)) q = step;
+    double e = (way.error_of_first ? before[i] : w[i]) - d * (way.error_of_code ? q : q - 8);
     if (way.divided) e /= U(c, c);
+    if (way.divided_twice) e /= U(c, c);
     if (!way.passes_on) continue;
-    const std::size_t end = way.rest_of_block ? (i / kBlock + 1) * kBlock : C;
+    const std::size_t end = way.rest_of_block ? (i / kBlock + 1) * kBlock
+                            : way.next_only   ? std::min(i + 2, C)
+                                              : C;
     for (std::size_t j = i + 1; j < end; ++j) {
       const auto to = static_cast<Eigen::Index>(j);
       w[j] += (way.adds ? 1 : -1) * e * (way.lower ? U(to, c) : U(c, to));
@@ -80,15 +113,30 @@ struct Slip {
   const char* nudge;
 };
 
+const char* const kBeyond =
+    "A weight that has grown beyond the grid wraps round to the other end. Not less than 0, and "
+    "not more than 15: both can happen here.";
+
 std::vector<Slip> slips() {
   return {
-      {{.damped = false},
+      {{.damping = Damping::nothing},
        "The Hessian is not damped: damping * mean of its diagonal goes onto the diagonal, before "
        "it is factored. Without that, columns that are nearly the same are played off against "
        "each other."},
-      {{.mean_damping = false},
+      {{.damping = Damping::one},
        "You add the damping itself. It is a share: damping times the mean of the diagonal, since "
        "a Hessian's size depends on the inputs and their number."},
+      {{.damping = Damping::largest},
+       "The damping is a share of the diagonal's largest value: of its mean instead."},
+      {{.damping = Damping::sum},
+       "The damping is a share of the diagonal's sum. Divide by cols: it is a share of its mean."},
+      {{.damping = Damping::own},
+       "Each value of the diagonal has grown by a share of itself. All grow by the same, a share "
+       "of their mean: so a column whose input is always 0 has something on its diagonal, too."},
+      {{.damping = Damping::mean_of_all},
+       "The mean is that of the whole Hessian. It is meant to be that of its diagonal."},
+      {{.damping = Damping::everywhere},
+       "The damping is added to all of the Hessian. It belongs on the diagonal alone."},
       {{.passes_on = false},
        "This is round to nearest: no error was passed on. w[o, j] -= e * U[i, j] for every j "
        "behind i."},
@@ -100,6 +148,21 @@ std::vector<Slip> slips() {
        "One scale for a whole row. Each block of 32 columns has its own, found when its first "
        "column comes."},
       {{.divided = false}, "e is the error divided by U[i, i]."},
+      {{.divided_twice = true},
+       "The error is divided by U[i, i] twice. By the inverse Hessian itself it would have to "
+       "be; U is its root."},
+      {{.inverse = true},
+       "You pass errors on by the inverse of the whole Hessian. That of the columns not rounded "
+       "yet is another one for each column; row i of U has what is needed of it."},
+      {{.truncates = true},
+       "The quotient is rounded down. Adding 8.5 instead of 8, before floor, rounds to the "
+       "nearest."},
+      {{.error_of_first = true},
+       "The error is measured from the weight as it was at first. It has moved since: from the "
+       "value that was rounded."},
+      {{.next_only = true},
+       "Errors go to the next column only. All columns behind make up for one: j = i + 1 to cols "
+       "- 1."},
       {{.hessian = true},
        "You pass errors on by the Hessian itself. It goes by U, the factor of its inverse: "
        "inverse_factor turns one into the other, in place."},
@@ -110,9 +173,9 @@ std::vector<Slip> slips() {
        "columns behind make up for an error."},
       {{.error_of_code = true},
        "The error is taken from d * q. The code q stands for d * (q - 8): zero is 8."},
-      {{.wraps = true},
-       "A weight that has grown beyond the grid wraps round to the other end. Not less than 0, "
-       "and not more than 15: both can happen here."},
+      {{.wraps = true}, kBeyond},
+      {{.unclipped = true}, kBeyond},
+      {{.at_most_15_only = true}, kBeyond},
       {{.d_in_float = true},
        "The scale is kept in half precision, and the float one before rounding was used. Unlike "
        "quantize_q4_0, this makes up for errors: they must be those of the d that is kept."}};
@@ -120,7 +183,8 @@ std::vector<Slip> slips() {
 
 bool agree(const Values& a, const Values& b, double allowed) {
   for (std::size_t i = 0; i < a.size(); ++i) {
-    if (!(std::abs(a[i] - b[i]) <= allowed * (std::abs(b[i]) + 1e-6))) return false;
+    const bool near = std::abs(a[i] - b[i]) <= allowed * (std::abs(b[i]) + 1e-6);
+    if (!near && a[i] != b[i]) return false;  // infinities are equal, and not near
   }
   return true;
 }
@@ -128,7 +192,8 @@ bool agree(const Values& a, const Values& b, double allowed) {
 // The mistake that explains scales and codes, both.
 const char* explain(const Layer& layer, double damping, const Answers& actual) {
   for (const Slip& slip : slips()) {
-    if (!slip.way.damped && layer.X.rows() < layer.cols) continue;  // singular
+    const bool undamped = slip.way.damping == Damping::nothing;
+    if (undamped && layer.X.rows() < layer.cols) continue;  // singular
     const Answers wrong = answers(layer, damping, slip.way);
     if (agree(actual.d, wrong.d, 0x1p-10) && agree(actual.q, wrong.q, 0)) return slip.nudge;
   }
@@ -150,7 +215,15 @@ void examine_layer(Exam& exam, const std::string& what, const Layer& layer, doub
   const Shape scales = {{"row", layer.rows}, {"block", layer.cols / kBlock}};
   const Answers actual = {scales_of(blocks), codes_of(blocks)};
   const bool right = agree(actual.d, expected.d, 0x1p-10) && agree(actual.q, expected.q, 0);
-  const std::string nudge = right ? "" : explain(layer, damping, actual);
+  std::string nudge = right ? "" : explain(layer, damping, actual);
+  const auto first_row = [&](const Values& v) {
+    return Values(v.begin(), v.begin() + static_cast<std::ptrdiff_t>(v.size()) / layer.rows);
+  };
+  if (nudge.empty() && layer.rows > 1 && agree(first_row(actual.q), first_row(expected.q), 0)) {
+    nudge =
+        "The first row is right. Each row begins with its own weights, and nothing is left over "
+        "from the row before it.";
+  }
   std::vector<Mistake> mistakes;
   if (!nudge.empty()) mistakes.push_back(when([](const Answer&) { return true; }, nudge));
   exam.expect("d", actual.d, expected.d, scales, half_precision(), mistakes);
@@ -165,14 +238,38 @@ Layer scaled_inputs(Layer layer, double by) {
   return layer;
 }
 
+// Many are at the end of the grid, and grow beyond it, on both sides.
+Layer equal_weights(Layer layer) {
+  for (float& w : layer.weight) w = (w < 0 ? -1.0f : 1.0f) * (1 - 0.02f * std::abs(w));
+  return layer;
+}
+
+// Nothing is passed on, and each weight lies between what the scale before it was rounded to half
+// precision and the one after make different codes of.
+Layer between_scales() {
+  constexpr double kHalfStep = 0x1p-11;
+  Layer layer = random_layer(1, kBlock, 100, 19);
+  layer.H = Matrix(layer.H.diagonal().asDiagonal());
+  layer.hessian.assign(layer.H.data(), layer.H.data() + layer.H.size());
+  for (int i = 1; i < kBlock; ++i) {
+    layer.weight[static_cast<std::size_t>(i)] =
+        static_cast<float>((i % 7 + 1.5) * (i % 2 ? -1 : 1) * (1 + 0.49 * kHalfStep));
+  }
+  layer.weight[0] = static_cast<float>(-8 * (1 + 0.98 * kHalfStep));
+  return layer;
+}
+
 void examine(Exam& exam) {
-  examine_layer(exam, "two blocks, small inputs", scaled_inputs(random_layer(1, 64, 150, 1), 0.01),
+  examine_layer(exam, "two blocks, small inputs", scaled_inputs(random_layer(4, 64, 150, 1), 0.013),
                 0.01);
   examine_layer(exam, "three rows", random_layer(3, 96, 400, 5), 0.01);
   examine_layer(exam, "strong damping", random_layer(2, 64, 200, 9), 0.3);
   Layer large = random_layer(2, 64, 300, 13);
   for (float& w : large.weight) w *= 100;
   examine_layer(exam, "large weights", large, 0.01);
+  examine_layer(exam, "weights of nearly the same size", equal_weights(random_layer(4, 64, 300, 3)),
+                0.01);
+  examine_layer(exam, "inputs of which each is for itself", between_scales(), 0.01);
   // Fewer inputs than columns: singular without damping.
   examine_layer(exam, "fewer inputs than columns", random_layer(2, 64, 20, 17), 0.01);
   Layer dead = random_layer(2, 32, 100, 21);

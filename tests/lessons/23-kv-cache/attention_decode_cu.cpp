@@ -1,112 +1,15 @@
 // Grades exercises/23-kv-cache/attention_decode.cu.
 #include "solutions/23-kv-cache/kv_cache.cuh"
-#include "tests/lessons/23-kv-cache/decode_exam.h"
+#include "tests/lessons/23-kv-cache/split_exam.h"
 
 namespace tinygpt::lessons {
 namespace {
-
-constexpr int kKeys = 64;  // of a stretch: ref_cuda::kStretch
 
 // Stretches end at 64 keys and a warp has 32 lanes: one more than each, among others.
 const std::vector<DecodeCase> kCases = {
     {1, 1, 1, 2, 4, {0}, {2}},           {3, 4, 2, 3, 8, {2, 0, 1}, {5, 0, 3}},
     {2, 2, 1, 4, 140, {1, 0}, {63, 64}}, {2, 2, 2, 2, 200, {1, 0, 0}, {130, 127, 128}},
     {1, 2, 1, 33, 66, {0}, {65}},        {1, 1, 1, 4, 70, {0}, {68}, 12},
-};
-
-// partial [N, NH, stretches, HS + 2], right or with one thing wrong.
-struct SplitSlip {
-  int more_keys = 0;
-  bool sequence_is_row = false, first_sequence = false, all_keys = false;
-  bool group_modulo = false, unscaled = false, keys_as_values = false;
-  bool divided = false;  // by the sum already
-  bool acc_not_shrunk = false, sum_not_shrunk = false;
-  bool lane_dot = false;             // each lane has its own share of the dot product
-  bool position_of_stretch = false;  // the stretch begins at 0
-};
-
-Values split(const DecodeCase& c, const Values& qkv, const Values& k, const Values& v,
-             const SplitSlip& slip = {}, Values* magnitude = nullptr) {
-  Values all;
-  const int stretches = (c.longest() + kKeys - 1) / kKeys;
-  const double unknown = std::nan("");
-  for (int n = 0; n < c.N(); ++n) {
-    const auto at = static_cast<std::size_t>(n);
-    const int s = slip.sequence_is_row ? n : slip.first_sequence ? 0 : c.sequence[at];
-    for (int h = 0; h < c.NH; ++h) {
-      const int g = slip.group_modulo ? h % c.NKV : h / (c.NH / c.NKV);
-      for (int i = 0; i < stretches; ++i) {
-        const int begin = slip.position_of_stretch ? 0 : i * kKeys;
-        int end = std::min((i + 1) * kKeys, c.position[at] + 1 + slip.more_keys);
-        if (slip.all_keys) end = std::min((i + 1) * kKeys, c.capacity);
-        const bool there = i * kKeys <= c.position[at] && s < c.S && end <= c.capacity;
-        Values acc(static_cast<std::size_t>(c.HS)), size(acc);
-        double largest = -INFINITY, sum = 0;
-        for (int u = begin; there && u < end; ++u) {
-          double dot = 0;
-          for (int d = 0; d < c.HS; d += slip.lane_dot ? 32 : 1) {
-            dot += qkv[static_cast<std::size_t>(n * c.row() + h * c.HS + d)] *
-                   k[c.place(s, g, u) + static_cast<std::size_t>(d)];
-          }
-          const double score = dot / (slip.unscaled ? 1.0 : std::sqrt(c.HS));
-          const double before = largest;
-          largest = std::max(largest, score);
-          const double shrink = std::exp(before - largest), p = std::exp(score - largest);
-          sum = sum * (slip.sum_not_shrunk ? 1.0 : shrink) + p;
-          for (std::size_t d = 0; d < acc.size(); ++d) {
-            const double term = p * (slip.keys_as_values ? k : v)[c.place(s, g, u) + d];
-            acc[d] = acc[d] * (slip.acc_not_shrunk ? 1.0 : shrink) + term;
-            size[d] = size[d] * shrink + std::abs(term);
-          }
-        }
-        if (slip.lane_dot) std::fill(acc.begin() + 1, acc.end(), unknown);  // of other lanes
-        for (std::size_t d = 0; d < acc.size(); ++d) {
-          all.push_back(there ? acc[d] / (slip.divided ? sum : 1.0) : unknown);
-          if (magnitude != nullptr) magnitude->push_back(size[d]);
-        }
-        all.push_back(there ? largest : unknown);
-        all.push_back(there ? sum : unknown);
-        if (magnitude != nullptr) magnitude->insert(magnitude->end(), {std::abs(largest), sum});
-      }
-    }
-  }
-  return all;
-}
-
-struct NamedSplitSlip {
-  SplitSlip slip;
-  const char* nudge;
-};
-
-const std::vector<NamedSplitSlip> kSplitSlips = {
-    {{.more_keys = -1},
-     "The position is off by one: a row sees its own key, too. Its last key is position[n]."},
-    {{.more_keys = 1},
-     "The position is off by one: the last key is position[n]. Yours takes one more, where there "
-     "is nothing yet, or what another text has left."},
-    {{.all_keys = true}, "A stretch ends at position[n], where the row's text ends."},
-    {{.sequence_is_row = true},
-     "This is the cache of another sequence: row n belongs to sequence[n], not to sequence n."},
-    {{.first_sequence = true},
-     "This is the cache of another sequence: every row reads sequence 0. Row n belongs to "
-     "sequence[n]."},
-    {{.group_modulo = true},
-     "The group index: head h uses key-value head h / (NH / NKV), since neighbours share one; "
-     "yours is h % NKV."},
-    {{.unscaled = true}, "The scores are not scaled: times `scale`, which is 1 / sqrt(HS)."},
-    {{.keys_as_values = true}, "The keys are used as values."},
-    {{.lane_dot = true},
-     "Each lane has its own share of the dot product: warp_sum makes one score of them, for all "
-     "32."},
-    {{.divided = true},
-     "You divide by the stretch's sum already. Other stretches follow: decode_combine divides, by "
-     "the sum of all."},
-    {{.acc_not_shrunk = true},
-     "What acc holds must shrink whenever a larger score turns up: times exp(before - largest)."},
-    {{.sum_not_shrunk = true},
-     "The sum must shrink whenever a larger score turns up: times exp(before - largest)."},
-    {{.position_of_stretch = true},
-     "Every stretch begins at key 0: stretch i begins at i * kStretch."},
 };
 
 void examine_split(Exam& exam) {
@@ -149,7 +52,16 @@ void examine_split(Exam& exam) {
           },
           known.nudge));
     }
-    mistakes.push_back(overflowed());
+    mistakes.push_back(when(
+        [](const Answer& a) {
+          return std::any_of(a.actual.begin(), a.actual.end(),
+                             [](double x) { return std::isnan(x); });
+        },
+        "NaN is what was there before, so nobody has written here: is there a warp for each "
+        "stretch that a row sees (stretch * kStretch <= position[n]), is its index in the order "
+        "row, head, stretch, and does every lane write its part of acc? (Or it is computed: the "
+        "largest score begins at -INFINITY, and shrink is exp(before - largest).)"));
+    mistakes.push_back(overflowed(c));
     const auto seen = static_cast<int>(places.size()) / (c.HS + 2);
     exam.expect("partial", actual, expected, {{"stretch that a row sees", seen}, {"i", c.HS + 2}},
                 {.terms = kKeys + c.HS * c.scale * c.scale, .factor = 4, .magnitudes = sizes},
@@ -157,10 +69,46 @@ void examine_split(Exam& exam) {
   }
 }
 
+// Caches in bf16 and int8: what CachedRows<Stored> is for.
+void examine_split_type(Exam& exam, CacheType type) {
+  SmallCache small(type);
+  const DecodeCase& c = small.c;
+  const Memory& memory = exam.memory();
+  const Values qkv = random_values(c.row(), 5);
+  Sandbox& s = exam.call("decode_split over a cache of " + small.name());
+  float* partial = s.output(std::int64_t{c.NH} * (c.HS + 2));
+  const float* in = s.input(qkv);
+  const auto copied = [&](auto from) {
+    from.resize(4 * from.size());  // whoever reads the wrong type finds something there
+    const std::size_t bytes = from.size() * sizeof(from[0]);
+    void* to = memory.allocate(bytes);
+    memory.copy_in(to, from.data(), bytes);
+    return to;
+  };
+  KvCache cache{type, c.S, c.NKV, c.capacity, c.HS, copied(small.k_bytes), copied(small.v_bytes)};
+  cache.k_scale = static_cast<float*>(copied(small.k_scales));
+  cache.v_scale = static_cast<float*>(copied(small.v_scales));
+  ref_cuda::decode_split<float>(partial, in, cache, s.input(c.sequence), s.input(c.position), 1,
+                                c.NH, 1);
+  Values magnitude;
+  const Values exact = split(c, qkv, small.k, small.v, {}, &magnitude);
+  const Values found = s.values(partial);
+  for (void* data :
+       {cache.k, cache.v, static_cast<void*>(cache.k_scale), static_cast<void*>(cache.v_scale)}) {
+    memory.release(data);
+  }
+  exam.expect("partial", found, exact, {{"h", c.NH}, {"i", c.HS + 2}},
+              {.terms = 100, .factor = 4, .magnitudes = magnitude},
+              {when([](const Answer&) { return true; },
+                    "cache.type says what Stored is: float, Bfloat16 or std::int8_t. Launch the "
+                    "kernel for each, and read the cache by k.at and v.at alone.")});
+}
+
 // What the parts are put together to, right or with one thing wrong.
 struct CombineSlip {
   bool not_weighted = false, sum_not_weighted = false, all_stretches = false, one_less = false;
   bool not_divided = false, first_alone = false, mean = false;
+  bool row_modulo = false, close_parts = false;  // index % N; parts as many as the row sees
 };
 
 Values combine(const DecodeCase& c, const Values& parts, int stretches,
@@ -169,8 +117,10 @@ Values combine(const DecodeCase& c, const Values& parts, int stretches,
   const auto size = static_cast<std::size_t>(c.HS) + 2;
   for (int n = 0; n < c.N(); ++n) {
     for (int h = 0; h < c.NH; ++h) {
-      const auto first = static_cast<std::size_t>((n * c.NH + h) * stretches) * size;
-      int count = c.position[static_cast<std::size_t>(n)] / kKeys + 1;
+      const int row = slip.row_modulo ? (n * c.NH + h) % c.N() : n;
+      int count = c.position[static_cast<std::size_t>(row)] / kKeys + 1;
+      const auto first =
+          static_cast<std::size_t>((n * c.NH + h) * (slip.close_parts ? count : stretches)) * size;
       if (slip.all_stretches) count = stretches;
       if (slip.one_less) count = std::max(count - 1, 1);
       if (slip.first_alone) count = 1;
@@ -215,43 +165,90 @@ const std::vector<NamedCombineSlip> kCombineSlips = {
      "The last stretch is missing: row n has position[n] / kStretch + 1 of them."},
     {{.first_alone = true}, "Only the first stretch is there: add up all of the row's."},
     {{.not_divided = true}, "The sum of p v is not yet divided by the sum of p."},
+    {{.row_modulo = true},
+     "position is taken of row index % N: a row has NH heads, one behind the other, so it is "
+     "index / NH."},
+    {{.close_parts = true},
+     "A head's parts begin at index * stretches * (HS + 2): there is room for as many stretches as "
+     "the longest row has."},
     {{.mean = true},
      "This is the mean of the stretches' averages. One that holds the likely keys weighs more."},
 };
 
+// Parts as a first kernel could have left them; `shift` moves all largest scores. Behind what a row
+// sees lies what another call has left.
+Values random_parts(const DecodeCase& c, int stretches, double shift) {
+  const auto size = static_cast<std::size_t>(c.HS) + 2;
+  Values parts = random_values(std::int64_t{c.N()} * c.NH * stretches * (c.HS + 2), 5);
+  for (std::size_t i = 0; i < parts.size() / size; ++i) {
+    double& largest = parts[i * size + size - 2];
+    double& sum = parts[i * size + size - 1];
+    sum = 1.0 + std::abs(std::floor(sum * 1024)) / 1024;  // a sum of p is 1 or more
+    largest = 4 * c.scale * largest + shift;
+    const auto n = i / static_cast<std::size_t>(stretches * c.NH);
+    const int stretch = static_cast<int>(i) % stretches;
+    if (stretch * kKeys > c.position[n]) largest = 1000;
+  }
+  return parts;
+}
+
+std::vector<Mistake> combine_mistakes(const DecodeCase& c, const Values& parts, int stretches) {
+  std::vector<Mistake> mistakes;
+  for (const NamedCombineSlip& known : kCombineSlips) {
+    mistakes.push_back(gives(combine(c, parts, stretches, known.slip), known.nudge));
+  }
+  const auto bad = [](double x) { return !std::isfinite(x); };
+  mistakes.push_back(when(
+      [=](const Answer& a) {  // NaN beyond the first 32 numbers of each head, and only there
+        bool some = false;
+        for (std::size_t i = 0; i < a.actual.size(); ++i) {
+          const bool beyond = static_cast<int>(i) % c.HS >= 32;
+          if (bad(a.actual[i]) != beyond) return false;
+          some = some || beyond;
+        }
+        return some;
+      },
+      "A head may be wider than a warp: lane i has the numbers i, i + 32, ..."));
+  mistakes.push_back(when(
+      [=](const Answer& a) {
+        return c.N() * c.NH > 4 && bad(a.actual.back()) && !bad(a.actual.front());
+      },
+      "The last heads were not written: N * NH warps, kWarps to a block."));
+  mistakes.push_back(when(
+      [=](const Answer& a) { return std::any_of(a.actual.begin(), a.actual.end(), bad); },
+      "A division by 0, or exp of more than a float can hold. The largest must be that of all "
+      "stretches that the row sees, position[n] / kStretch + 1 of them, however low they are: "
+      "begin "
+      "at -INFINITY. And a lane that had no stretch has a sum of 0: warp_sum gives all lanes the "
+      "sum of all."));
+  return mistakes;
+}
+
 void examine_combine(Exam& exam) {
-  for (const DecodeCase& c : kCases) {
+  std::vector<std::pair<DecodeCase, double>> cases;
+  for (const DecodeCase& c : kCases) cases.emplace_back(c, 0.0);
+  cases.emplace_back(DecodeCase{1, 2, 1, 4, 200, {0}, {190}, 60}, 0.0);
+  cases.emplace_back(DecodeCase{2, 1, 1, 4, 200, {1, 0}, {190, 70}}, -300.0);
+  for (const auto& [c, shift] : cases) {
     const int stretches = (c.longest() + kKeys - 1) / kKeys;
     const auto size = static_cast<std::size_t>(c.HS) + 2;
-    Values parts = random_values(std::int64_t{c.N()} * c.NH * stretches * (c.HS + 2), 5);
-    for (std::size_t i = size - 1; i < parts.size(); i += size) {
-      parts[i] = 1.0 + std::abs(std::floor(parts[i] * 1024)) / 1024;  // a sum of p is 1 or more
-      parts[i - 1] *= 4 * c.scale;
-    }
-    Values exact = combine(c, parts, stretches), magnitude;
+    const Values parts = random_parts(c, stretches, shift);
+    const Values exact = combine(c, parts, stretches);
     Values absolute = parts;
     for (std::size_t i = 0; i < parts.size(); ++i) {
       if (i % size < size - 2) absolute[i] = std::abs(parts[i]);
     }
-    magnitude = combine(c, absolute, stretches);
-    Sandbox& s = exam.call(described("decode_combine", c));
+    const Values magnitude = combine(c, absolute, stretches);
+    Sandbox& s = exam.call(described("decode_combine", c) +
+                           (shift < 0 ? fmt::format(", largest scores around {:g}", shift) : ""));
     float* out = s.output(std::int64_t{c.N()} * c.NH * c.HS);
     const float* in = s.input(parts);
     ref_cuda::decode_combine<float>(out, in, s.input(c.position), c.N(), c.NH, c.HS, stretches);
-    std::vector<Mistake> mistakes;
-    for (const NamedCombineSlip& known : kCombineSlips) {
-      mistakes.push_back(gives(combine(c, parts, stretches, known.slip), known.nudge));
-    }
-    mistakes.push_back(when(
-        [](const Answer& a) {
-          return std::any_of(a.actual.begin(), a.actual.end(),
-                             [](double x) { return !std::isfinite(x); });
-        },
-        "A division by 0. A lane that had no stretch has a sum of 0: warp_sum gives all lanes the "
-        "sum of all."));
     exam.expect("out", out, exact, out_shape(c),
-                {.terms = stretches + 50.0 * c.scale, .factor = 4, .magnitudes = magnitude},
-                mistakes);
+                {.terms = stretches + 50.0 * c.scale + std::abs(shift),
+                 .factor = 4,
+                 .magnitudes = magnitude},
+                combine_mistakes(c, parts, stretches));
   }
 }
 
@@ -287,7 +284,11 @@ void run_decode(const Memory& memory, bool split) {
 
 std::vector<Task> tasks() {
   return {{"23.decode_split_cuda",
-           examine_split,
+           [](Exam& exam) {
+             examine_split(exam);
+             examine_split_type(exam, CacheType::bf16);
+             examine_split_type(exam, CacheType::int8);
+           },
            {"a token behind 255, 4 heads of 32", [](const Memory& m) { run_decode(m, true); }}},
           {"23.decode_combine_cuda",
            examine_combine,

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <cstring>
 #include <functional>
 #include <string>
 #include <vector>
@@ -54,19 +55,59 @@ inline KvCache cache_over(const DecodeCase& c, const float* k, const float* v) {
   return cache;
 }
 
+// Caches of the other types, in host memory, with other scales for values than for keys; and what
+// they hold, as floats.
+struct SmallCache {
+  DecodeCase c{1, 2, 1, 4, 3, {0}, {2}};
+  CacheType type;
+  Values k, v;  // as they read
+  std::vector<unsigned char> k_bytes, v_bytes;
+  std::vector<float> k_scales, v_scales;
+
+  explicit SmallCache(CacheType cache_type) : type(cache_type) {
+    fill(k, k_bytes, k_scales, 6, 1.0f / 64), fill(v, v_bytes, v_scales, 7, 1.0f / 128);
+  }
+  void fill(Values& values, std::vector<unsigned char>& bytes, std::vector<float>& scales,
+            std::uint64_t seed, float scale) const {
+    const auto n = static_cast<std::size_t>(c.rows() * c.HS);
+    const Values x = random_values(c.rows() * c.HS, seed, 20);
+    bytes.resize(n * static_cast<std::size_t>(bytes_of(type)));
+    for (std::size_t i = 0; i < n; ++i) {
+      const Bfloat16 half(static_cast<float>(x[i] / 20));
+      const auto whole = static_cast<std::int8_t>(x[i]);
+      const bool bf16 = type == CacheType::bf16;
+      if (bf16) std::memcpy(&bytes[2 * i], &half, 2);
+      else std::memcpy(&bytes[i], &whole, 1);
+      if (i % static_cast<std::size_t>(c.HS) == 0) {
+        scales.push_back(scale * static_cast<float>(scales.size() + 1));
+      }
+      values.push_back(bf16 ? double{float{half}} : double{scales.back()} * whole);
+    }
+  }
+  std::string name() const { return type == CacheType::bf16 ? "bf16" : "int8"; }
+};
+
 // One way to decode, right or with one thing wrong.
 struct DecodeSlip {
   int more_keys = 0;             // seen beyond position[n]
   bool all_keys = false;         // the whole capacity
   bool keys_of_longest = false;  // every row sees as many as the longest
-  bool sequence_is_row = false, first_sequence = false;
-  bool position_is_row = false;
-  enum class Group { right, modulo, own, first } group = Group::right;
+  bool sequence_is_row = false, first_sequence = false, sequence_of_first = false;
+  bool position_is_row = false, position_of_first = false;
+  enum class Group { right, modulo, own, first, by_kv_heads } group = Group::right;
+  enum class Query { right, of_first_row, narrow_rows, its_key } query = Query::right;
   double scale_power = 0.5;  // of HS
   bool keys_as_values = false, values_as_keys = false;
   bool not_divided = false;
   bool position_major = false;  // reads the cache as [S, capacity, NKV, HS]
-  bool own_key_twice = false;   // and its own key once more, from qkv
+  bool own_value_missing = false;
+
+  std::int64_t query_at(const DecodeCase& c, int n, int h) const {
+    if (query == Query::of_first_row) return std::int64_t{h} * c.HS;
+    if (query == Query::narrow_rows) return (std::int64_t{n} * c.NH + h) * c.HS;
+    if (query == Query::its_key) return n * c.row() + std::int64_t{c.NH} * c.HS;
+    return n * c.row() + std::int64_t{h} * c.HS;
+  }
 };
 
 struct Decoded {
@@ -80,15 +121,23 @@ inline Decoded decode(const DecodeCase& c, const Values& qkv, const Values& k, c
   const double nan = std::nan("");
   for (int n = 0; n < c.N(); ++n) {
     const auto at = static_cast<std::size_t>(n);
-    const int s = slip.sequence_is_row ? n : slip.first_sequence ? 0 : c.sequence[at];
-    int keys = (slip.position_is_row ? n : c.position[at]) + 1 + slip.more_keys;
+    const int s = slip.sequence_is_row     ? n
+                  : slip.first_sequence    ? 0
+                  : slip.sequence_of_first ? c.sequence[0]
+                                           : c.sequence[at];
+    const int last = slip.position_is_row     ? n
+                     : slip.position_of_first ? c.position[0]
+                                              : c.position[at];
+    int keys = last + 1 + slip.more_keys;
     if (slip.all_keys) keys = c.capacity;
     if (slip.keys_of_longest) keys = c.given_longest();
     for (int h = 0; h < c.NH; ++h) {
-      const int g = slip.group == DecodeSlip::Group::modulo  ? h % c.NKV
-                    : slip.group == DecodeSlip::Group::own   ? h
-                    : slip.group == DecodeSlip::Group::first ? 0
-                                                             : h / (c.NH / c.NKV);
+      const int g = slip.group == DecodeSlip::Group::modulo        ? h % c.NKV
+                    : slip.group == DecodeSlip::Group::own         ? h
+                    : slip.group == DecodeSlip::Group::first       ? 0
+                    : slip.group == DecodeSlip::Group::by_kv_heads ? h / c.NKV
+                                                                   : h / (c.NH / c.NKV);
+      const auto query = static_cast<std::size_t>(slip.query_at(c, n, h));
       const bool there = s < c.S && g < c.NKV && keys >= 1 && keys <= c.capacity;
       const auto start = [&](int u) {
         if (!slip.position_major) return c.place(s, g, u);
@@ -102,8 +151,8 @@ inline Decoded decode(const DecodeCase& c, const Values& qkv, const Values& k, c
       for (int u = 0; there && u < keys; ++u) {
         double dot = 0;
         for (int i = 0; i < c.HS; ++i) {
-          dot += qkv[static_cast<std::size_t>(n * c.row() + h * c.HS + i)] *
-                 value(slip.values_as_keys ? v : k, u, i);
+          dot +=
+              qkv[query + static_cast<std::size_t>(i)] * value(slip.values_as_keys ? v : k, u, i);
         }
         p.push_back(dot / std::pow(c.HS, slip.scale_power));
         largest = std::max(largest, p.back());
@@ -112,7 +161,7 @@ inline Decoded decode(const DecodeCase& c, const Values& qkv, const Values& k, c
       for (double& x : p) sum += x = std::exp(x - largest);
       for (int i = 0; i < c.HS; ++i) {
         double out = 0, magnitude = 0;
-        for (int u = 0; there && u < keys; ++u) {
+        for (int u = 0; there && u < keys - (slip.own_value_missing ? 1 : 0); ++u) {
           const double term = p[static_cast<std::size_t>(u)] *
                               value(slip.keys_as_values ? k : v, u, i) /
                               (slip.not_divided ? 1.0 : sum);
@@ -134,6 +183,7 @@ struct NamedDecodeSlip {
 
 inline std::vector<NamedDecodeSlip> decode_slips() {
   using Group = DecodeSlip::Group;
+  using Query = DecodeSlip::Query;
   return {
       {{.more_keys = -1},
        "The position is off by one: a row sees its own key, too. At position p it sees the keys "
@@ -160,6 +210,21 @@ inline std::vector<NamedDecodeSlip> decode_slips() {
       {{.group = Group::own},
        "Head h uses key-value head h here; there are NKV of them, and it is h / (NH / NKV)."},
       {{.group = Group::first}, "Every head uses key-value head 0. Head h uses h / (NH / NKV)."},
+      {{.group = Group::by_kv_heads},
+       "The group index: NH / NKV heads share a key-value head, so head h uses h / (NH / NKV); "
+       "yours is h / NKV."},
+      {{.sequence_of_first = true},
+       "This is the cache of another sequence: every row reads that of row 0. Row n belongs to "
+       "sequence[n]."},
+      {{.position_of_first = true},
+       "Every row sees as many keys as row 0. Each has a position of its own: position[n]."},
+      {{.query = Query::of_first_row}, "Every row asks with the query of row 0."},
+      {{.query = Query::narrow_rows},
+       "Rows of qkv are taken to be NH * HS apart. A row has keys and values, too: the next one is "
+       "(NH + 2 NKV) * HS further on."},
+      {{.query = Query::its_key}, "The row's key is used as its query: row n begins with queries."},
+      {{.own_value_missing = true},
+       "The last value is missing from the sum: its weight is there, so it counts, too."},
       {{.scale_power = 0}, "The scores are not scaled: each is divided by the square root of HS."},
       {{.scale_power = 1}, "The scores are divided by HS; its square root is asked for."},
       {{.keys_as_values = true}, "The keys are used as values: the sum is one of rows of v."},
@@ -196,14 +261,17 @@ inline Tolerance within(const DecodeCase& c, const Decoded& exact) {
       .terms = c.longest() + c.HS * c.scale * c.scale, .factor = 4, .magnitudes = exact.magnitude};
 }
 
-inline Mistake overflowed() {
+inline Mistake overflowed(const DecodeCase& c) {
   return when(
       [](const Answer& a) {
         return std::any_of(a.actual.begin(), a.actual.end(),
                            [](double x) { return !std::isfinite(x); });
       },
-      "Not a number, or infinite. exp of a large score overflows: take the largest score off all "
-      "of them first. Does every sum begin at 0?");
+      c.scale > 1
+          ? "Not a number, or infinite. exp of a large score overflows: take the largest "
+            "score off all of them first."
+          : "Not a number, or infinite: does every sum begin at 0, and the largest score at "
+            "-INFINITY? out, and what is laid aside, hold nothing yet.");
 }
 
 }  // namespace tinygpt::lessons

@@ -126,6 +126,79 @@ const std::vector<KnownRule> kRules = {
      "v = 0, a token comes of which nothing is missing."},
     {[](const Values& p, const Values& q, int token, double u, double v) {
        const auto t = static_cast<std::size_t>(token);
+       return u * q[t] >= p[t] ? token : drawn(missing(p, q), v, token);
+     },
+     "It is the other way round: where u * q[token] < p[token] the token stands. A small u keeps "
+     "it."},
+    {[](const Values& p, const Values& q, int token, double u, double v) {
+       return right(p, q, token, v, u);
+     },
+     "u and v have changed places: u decides whether the token stands, v draws another."},
+    {[](const Values& p, const Values& q, int token, double u, double v) {
+       const auto t = static_cast<std::size_t>(token);
+       Values others = p;
+       others[t] = 0;
+       return u * q[t] < p[t] ? token : drawn(others, v, token);
+     },
+     "You draw from p without the refused token. Other tokens may come too often already, by "
+     "standing: it is max(0, p - q) that is missing."},
+    {[](const Values& p, const Values& q, int token, double u, double v) {
+       const auto t = static_cast<std::size_t>(token);
+       return u * q[t] < p[t] ? token : drawn(q, v, token);
+     },
+     "You draw from q again: then q writes the text after all. It is max(0, p - q) that is "
+     "missing."},
+    {[](const Values& p, const Values& q, int token, double u, double) {
+       const auto t = static_cast<std::size_t>(token);
+       const auto best = std::max_element(p.begin(), p.end()) - p.begin();
+       return u * q[t] < p[t] ? token : static_cast<int>(best);
+     },
+     "The model's likeliest token always takes the place. It is drawn: with v, from "
+     "max(0, p - q)."},
+    {[](const Values& p, const Values& q, int token, double u, double) {
+       const auto t = static_cast<std::size_t>(token);
+       if (u * q[t] < p[t]) return token;
+       return drawn(missing(p, q), 0, token);
+     },
+     "The first token with something missing always wins. It is drawn: with v."},
+    {[](const Values& p, const Values& q, int token, double u, double v) {
+       const auto t = static_cast<std::size_t>(token);
+       if (u * q[t] < p[t]) return token;
+       double sum = 0, before = 0;
+       for (std::size_t w = 0; w < p.size(); ++w) sum += p[w] - q[w];
+       int last = token;
+       for (std::size_t w = 0; w < p.size(); ++w) {
+         if (p[w] == q[w]) continue;
+         before += p[w] - q[w];
+         last = static_cast<int>(w);
+         if (before > v * sum) break;
+       }
+       return last;
+     },
+     "p - q is below 0 where the draft is too generous, and the sum of all is 0: take "
+     "max(0, p - q)."},
+    {[](const Values& p, const Values& q, int token, double u, double v) {
+       const auto t = static_cast<std::size_t>(token);
+       return u < p[t] * q[t] ? token : drawn(missing(p, q), v, token);
+     },
+     "You compare u with p * q. The chance to stand is the quotient: u * q[token] < p[token]."},
+    {[](const Values& p, const Values& q, int token, double u, double v) {
+       const auto t = static_cast<std::size_t>(token);
+       if (u * q[t] < p[t]) return token;
+       const Values m = missing(p, q);
+       double sum = 0, before = 0;
+       for (const double w : m) sum += w;
+       int last = token;
+       for (std::size_t w = 0; w < m.size(); ++w) {
+         before += m[w];
+         if (before > v * sum) break;
+         if (m[w] > 0) last = static_cast<int>(w);
+       }
+       return last;
+     },
+     "You take the token before the one at which the running sum becomes greater."},
+    {[](const Values& p, const Values& q, int token, double u, double v) {
+       const auto t = static_cast<std::size_t>(token);
        return u * q[t] <= p[t] ? token : drawn(missing(p, q), v, token);
      },
      "At u = 0 a token of p = 0 stands, which the model never writes: u * q[token] < p[token], and "
@@ -208,14 +281,33 @@ void examine_accept(Exam& exam) {
              nudge);
 }
 
-// What rounding can do: the token is refused, and nothing is missing anywhere.
+// What rounding can do: nothing is missing anywhere, or all of it does not come up to v.
 void examine_rounding(Exam& exam) {
-  const Values p = {0.5, 0.4999999999999}, q = {0.5, 0.5};
-  exam.call("speculative_accept(token=1, u=0.9999999999999999, v=0.5), p a little less than q");
-  const int found = ref::speculative_accept(p, q, 1, 0.9999999999999999, 0.5);
-  exam.expect_true(found == 1, fmt::format("{} is no token that stands", found),
+  const double almost = 0x1.fffffffffffffp-1;  // the last before 1
+  const Values p = {0.25, 0.4999999999999, 0.25}, q = {0.25, 0.5, 0.25};
+  exam.call("speculative_accept(token=1, u=1-2^-53, v=0.5), V=3, p a little less than q");
+  const int found = ref::speculative_accept(p, q, 1, almost, 0.5);
+  exam.expect_true(found == 1, fmt::format("{} is expected, yours is {}", 1, found),
                    "The sum of what is missing may be 0, where rounding has left p a little short. "
                    "Then the drafted token is as good as any: begin with last = token.");
+  for (std::uint64_t seed = 10; seed < 74; ++seed) {
+    const int V = 3 + static_cast<int>(seed);
+    Values sure = random_distribution(V, seed, 2), draft = random_distribution(V, seed + 100, 2);
+    for (const int never : {0, V / 2}) {  // tokens that the model never writes
+      sure[static_cast<std::size_t>(never)] = 0;
+    }
+    exam.call(
+        fmt::format("speculative_accept(token={}, u=0.5, v=1-2^-53), V={}, random", V / 2, V));
+    const int last = ref::speculative_accept(sure, draft, V / 2, 0.5, almost);
+    const bool stands =
+        last >= 0 && last < V &&
+        sure[static_cast<std::size_t>(last)] > draft[static_cast<std::size_t>(last)];
+    exam.expect_true(
+        stands, fmt::format("{} comes out, of which nothing is missing: p is below q there", last),
+        "Rounding may leave the running sum short of v. Then the last token with "
+        "something missing is the answer: remember it on the way. The refused token "
+        "may be one that the model never writes.");
+  }
 }
 
 }  // namespace

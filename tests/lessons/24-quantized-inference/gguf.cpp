@@ -1,6 +1,7 @@
 // Grades exercises/24-quantized-inference/gguf.cpp.
 #include "solutions/24-quantized-inference/gguf.h"
 
+#include <algorithm>
 #include <functional>
 #include <optional>
 
@@ -19,8 +20,8 @@ struct Slip {
 const std::vector<Slip>& slips() {
   static const std::vector<Slip> all = {
       {{.big_endian = true},
-       "The numbers begin with their highest byte. GGUF is little-endian: 3 is 03 00 00 00. Copy a "
-       "number's bytes as this machine has them."},
+       "The numbers begin with their highest byte. GGUF is little-endian: 3 is 03 00 00 00. Copy "
+       "a number's bytes as this machine has them."},
       {{.magic_backwards = true}, "The magic is backwards: it is four characters, not a number."},
       {{.version = 2}, "The version is 2. Here it is 3."},
       {{.counts_swapped = true},
@@ -31,16 +32,26 @@ const std::vector<Slip>& slips() {
        "Texts end with a zero and have no length. Here a text is a u64 length and its bytes, and "
        "no zero."},
       {{.text_with_zero = true},
-       "A text ends with a zero byte, as in C, and its length counts it. Readers would take it for "
-       "a part of the text: write size() bytes and nothing more."},
+       "A text ends with a zero byte, as in C, and its length counts it. Readers would take it "
+       "for a part of the text: write size() bytes and nothing more."},
       {{.zero_not_counted = true},
        "A zero byte follows each text. Its length is all that a reader needs."},
       {{.types_by_index = true},
        "A setting's type is its place in the variant. GGUF has numbers of its own: u32 is 4, f32 "
        "is 6, a text is 8."},
+      {{.text_without_type = true},
+       "A text's type is missing in front of it: a u32 8, as 4 and 6 stand in front of numbers."},
+      {{.type_before_key = true}, "The type stands in front of the key. Key, type, value."},
+      {{.type_before_sizes = true},
+       "The tensor's type stands in front of its sizes. It comes behind them: number of sizes, "
+       "sizes, type, offset."},
+      {{.tensor_types_by_index = true},
+       "The tensor's type is its place among the three. Write TensorType's own number: 0, 2 or 8."},
+      {{.offset_of_end = true},
+       "This offset is where the tensor's data end. Write it before you add their length."},
       {{.rows_first = true},
-       "The sizes stand with the rows first. GGUF names the fastest first, the columns: write the "
-       "shape from its last size to its first."},
+       "The sizes stand with the rows first. GGUF names the fastest first, the columns: write "
+       "the shape from its last size to its first."},
       {{.short_sizes = true}, "A size is of 32 bits. It is a u64; how many there are is a u32."},
       {{.long_number_of_sizes = true},
        "The number of sizes is of 64 bits. It is a u32; the sizes are u64."},
@@ -49,16 +60,14 @@ const std::vector<Slip>& slips() {
        "one before it. Round up what you add."},
       {{.offset_not_aligned = true, .data_side_by_side = true},
        "The tensors lie side by side. Each begins at a multiple of 32, so that it can be used "
-       "where "
-       "it lies: round up the offsets, and write the zeros between."},
+       "where it lies: round up the offsets, and write the zeros between."},
       {{.offset_from_file = true},
        "The offsets count from the start of the file. They count from the start of the data, so "
        "that the first is 0."},
       {{.offset_zero = true}, "All offsets are 0. Each tensor lies behind the one before it."},
       {{.data_not_aligned = true},
        "The data begin right behind the last description. They begin at a multiple of 32 bytes "
-       "from "
-       "the file's start: write zeros up to there."},
+       "from the file's start: write zeros up to there."},
       {{.data_side_by_side = true},
        "The offsets are multiples of 32, and the data do not keep to them: zeros are missing "
        "between the tensors."},
@@ -156,8 +165,7 @@ void compare_file(Exam& exam, const ModelFile& actual, const ModelFile& expected
     exam.expect_true(
         actual.settings[i].second == expected.settings[i].second,
         fmt::format("the value of {} is another, or of another type", expected.settings[i].first),
-        "Type 4 is a u32, type 6 an f32 (its four bytes are a float's), type 8 a "
-        "text.");
+        "Type 4 is a u32, type 6 an f32 (its four bytes are a float's), type 8 a text.");
   }
   for (std::size_t i = 0; i < expected.tensors.size(); ++i) {
     compare_tensor(exam, actual.tensors[i], expected.tensors[i], file);
@@ -197,11 +205,11 @@ void examine_lies(Exam& exam, const GgufBytes& file) {
   const std::string& good = file.bytes;
   const auto at = [&](const char* field) { return place_of(file, field); };
   const char* const counted =
-      "Do not believe a count or a length: compare it with what is left of the file, and allocate "
-      "nothing before that.";
+      "Do not believe a count or a length: compare it with what is left of the file, and "
+      "allocate nothing before that.";
   const char* const product =
-      "A product of sizes can overflow, and then a huge tensor seems small. Check each factor: "
-      "n <= limit / size before n *= size.";
+      "A product of sizes can overflow, and then a huge tensor seems small. Check each factor: n "
+      "<= limit / size before n *= size.";
   const char* const behind =
       "A sum such as offset + length can overflow. Subtract instead: length <= size - data - "
       "offset, after checking that each part fits.";
@@ -222,26 +230,58 @@ void examine_lies(Exam& exam, const GgufBytes& file) {
   std::string overflow = with(good, at("size 0 of blk.0.up"), std::uint64_t{1} << 32);
   overflow = with(overflow, at("size 1 of blk.0.up"), std::uint64_t{1} << 32);
   expect_refused(exam, "a tensor of 2^32 x 2^32 values", overflow, product);
+  expect_refused(exam, "a tensor of Q8_0 with 33 columns",
+                 with(good, at("size 0 of blk.0.up"), std::uint64_t{33}),
+                 "Q8_0 and Q4_0 keep 32 values together, and a row begins with a block of its "
+                 "own: columns that are no multiple of 32 are refused.");
   expect_refused(exam, "an offset of 8",
                  with(good, at("the offset of blk.0.norm"), std::uint64_t{8}),
-                 "An offset that is no multiple of 32 is refused: whoever uses the data where they "
-                 "lie counts on it.");
+                 "An offset that is no multiple of 32 is refused: whoever uses the data where "
+                 "they lie counts on it.");
   expect_refused(exam, "an offset of 2^64 - 32",
                  with(good, at("the offset of blk.0.norm"), ~std::uint64_t{31}), behind);
   expect_refused(exam, "an offset of 2^20",
                  with(good, at("the offset of blk.0.norm"), std::uint64_t{1} << 20), behind);
 }
 
+// Data may lie in any order: a tensor says where its own are.
+void examine_order(Exam& exam) {
+  ModelFile file = {
+      {}, {some_tensor("w", {8}, TensorType::f32), some_tensor("v", {2, 4}, TensorType::f32)}};
+  file.tensors[1].data[0] = 'v';  // they are of equal size, and not the same
+  GgufBytes bytes = gguf_exact(file);
+  bytes.bytes = with(bytes.bytes, place_of(bytes, "the offset of w"), std::uint64_t{32});
+  bytes.bytes = with(bytes.bytes, place_of(bytes, "the offset of v"), std::uint64_t{0});
+  exam.call("gguf_read(a file whose second tensor's data come first)");
+  const ModelFile actual = ref::gguf_read(bytes.bytes);
+  const bool in_order =
+      actual.tensors.size() == 2 && actual.tensors[0].data == file.tensors[0].data;
+  exam.expect_true(!in_order, "w has the data that lie first, and v those that lie second",
+                   "Each tensor says where its data lie: go by its offset, not by the order.");
+  std::swap(file.tensors[0].data, file.tensors[1].data);
+  compare_file(exam, actual, file, bytes);
+}
+
 void examine_read(Exam& exam) {
-  for (const ModelFile& file : gguf_files()) {
+  std::vector<ModelFile> files = gguf_files();
+  // Three sizes of floats come first: in no order are they rows that are no whole blocks.
+  std::rotate(files.begin(), files.end() - 1, files.end());
+  for (const ModelFile& file : files) {
     exam.call(fmt::format("gguf_read(a file with {})", describe(file)));
     const GgufBytes bytes = gguf_exact(file);
     compare_file(exam, ref::gguf_read(bytes.bytes), file, bytes);
   }
+  examine_order(exam);
   const GgufBytes last = gguf_exact(gguf_files()[1]);  // behind its setting nothing follows
   expect_refused(exam, "a last setting of type 9",
                  with(last.bytes, place_of(last, "the type of general.architecture"), 9),
                  "A type that is not 4, 6 or 8 is refused: its length is not known.");
+  expect_refused(
+      exam, "a last setting whose length is 2^64 - 1",
+      with(last.bytes, place_of(last, "the length of the value of general.architecture"),
+           ~std::uint64_t{0}),
+      "A sum such as at + n can overflow, and an int cannot hold a length. Compare as u64, and "
+      "subtract: n <= size - at.");
   const GgufBytes file = gguf_exact(gguf_files()[5]);
   examine_lies(exam, file);
   for (std::size_t n = 0; n < file.end; ++n) {

@@ -33,7 +33,8 @@ struct GgufRule {
   bool data_not_aligned = false, data_side_by_side = false, end_not_padded = false;
   bool padded_when_aligned = false;
   int alignment = 32;
-  bool tensors_first = false;
+  bool tensors_first = false, type_before_sizes = false, tensor_types_by_index = false;
+  bool offset_of_end = false, type_before_key = false;
 };
 
 struct GgufBytes {
@@ -85,11 +86,12 @@ class GgufOracle {
 
   void write_setting(const std::pair<std::string, ref::SettingValue>& setting) {
     const auto& [key, value] = setting;
-    text(fmt::format("the key {}", key), key);
+    if (!rule_.type_before_key) text(fmt::format("the key {}", key), key);
     field(fmt::format("the type of {}", key));
     constexpr std::uint32_t kTypes[] = {4, 6, 8};
-    number(rule_.types_by_index ? static_cast<std::uint32_t>(value.index())
-                                : kTypes[value.index()]);
+    const auto index = static_cast<std::uint32_t>(value.index());
+    if (!rule_.text_without_type || index < 2) number(rule_.types_by_index ? index : kTypes[index]);
+    if (rule_.type_before_key) text(fmt::format("the key {}", key), key);
     const std::string what = fmt::format("the value of {}", key);
     if (const auto* words = std::get_if<std::string>(&value)) return text(what, *words);
     field(what);
@@ -104,16 +106,25 @@ class GgufOracle {
       field(fmt::format("the number of sizes of {}", t.name));
       rule_.long_number_of_sizes ? number(std::uint64_t{t.shape.size()})
                                  : number(static_cast<std::uint32_t>(t.shape.size()));
+      const auto type = static_cast<std::uint32_t>(t.type);
+      const std::uint32_t written = !rule_.tensor_types_by_index ? type
+                                    : t.type == TensorType::f32  ? 0
+                                    : t.type == TensorType::q4_0 ? 1
+                                                                 : 2;
+      if (rule_.type_before_sizes) number(written);
       for (std::size_t i = 0; i < t.shape.size(); ++i) {
         field(fmt::format("size {} of {}", i, t.name));
         const std::uint64_t size = t.shape[rule_.rows_first ? i : t.shape.size() - 1 - i];
         rule_.short_sizes ? number(static_cast<std::uint32_t>(size)) : number(size);
       }
-      field(fmt::format("the type of {}", t.name)), number(static_cast<std::uint32_t>(t.type));
+      field(fmt::format("the type of {}", t.name));
+      if (!rule_.type_before_sizes) number(written);
       field(fmt::format("the offset of {}", t.name));
       offsets_.push_back({out_.bytes.size(), offset});
-      number(rule_.offset_zero ? std::uint64_t{0} : offset);
-      offset += rule_.offset_not_aligned ? t.data.size() : padded(t.data.size());
+      const std::uint64_t end =
+          offset + (rule_.offset_not_aligned ? t.data.size() : padded(t.data.size()));
+      number(rule_.offset_zero ? std::uint64_t{0} : rule_.offset_of_end ? end : offset);
+      offset = end;
     }
   }
 
@@ -173,7 +184,7 @@ inline std::vector<ModelFile> gguf_files() {
             {"gpt2.attention.layer_norm_epsilon", 1e-5f},
             {"general.name", text("")}},
            {}},
-          {{}, {some_tensor("a", {2, 3}, TensorType::f32)}},
+          {{}, {some_tensor("a", {3, 32}, TensorType::q4_0)}},
           {{}, {some_tensor("w", {8}, TensorType::f32), some_tensor("v", {5}, TensorType::f32)}},
           {{{"general.name", text("two matrices")}},
            {some_tensor("blk.0.up", {3, 64}, TensorType::q8_0),

@@ -26,7 +26,13 @@ struct MatvecCase {
 
 // The ways to be wrong, one at a time.
 struct MatvecRule {
-  bool no_wd = false, no_xd = false, scales_added = false;
+  bool no_wd = false, no_xd = false, scales_added = false, scales_divided = false;
+  bool wd_twice = false, xd_twice = false;
+  bool first_x = false;      // x does not move on
+  bool transposed = false;   // blocks counted down the columns
+  bool sum_goes_on = false;  // from row to row
+  bool last_value_out = false, high_out = false, x_sum_goes_on = false, offset_unscaled = false;
+  bool offset_of_one = false;               // 8, whatever x is
   bool first_wd = false, first_xd = false;  // the first block's scale for all
   bool scale_bits = false;                  // the half's bits as a number
   bool last_block_out = false, first_block_only = false, four_blocks_only = false;
@@ -47,7 +53,7 @@ inline int weight_value(const int* block, int i, bool four, const MatvecRule& ru
   if (!four) return rule.unsigned_w ? block[i] & 255 : block[i];
   int from = i;
   if (rule.swapped) from = (i + 16) % 32;
-  if (rule.neighbours) from = i / 2 + i % 2 * 16;
+  if (rule.neighbours) from = i / 2 + (rule.swapped ? 1 - i % 2 : i % 2) * 16;
   int q = block[from];
   if (rule.high_not_shifted && i >= 16) q *= 16;
   if (rule.low_not_masked && i < 16) q += 16 * block[i + 16];
@@ -55,21 +61,34 @@ inline int weight_value(const int* block, int i, bool four, const MatvecRule& ru
   return q;
 }
 
+// What a block leaves to the next one, if it is not begun anew.
+struct MatvecSums {
+  std::int64_t dot = 0, x = 0;
+  double row = 0;
+};
+
 inline double block_product(const MatvecCase& c, std::int64_t o, std::int64_t b, bool four,
-                            const MatvecRule& rule, std::int64_t& dot) {
-  const int* w = c.wq.data() + (rule.first_row ? 0 : o * c.cols) + b * 32;
-  const int* x = c.xq.data() + b * 32;
-  std::int64_t x_sum = 0;
+                            const MatvecRule& rule, MatvecSums& sums) {
+  const std::int64_t block = rule.first_row    ? b
+                             : rule.transposed ? b * c.rows + o
+                                               : o * c.blocks() + b;
+  const int* w = c.wq.data() + block * 32;
+  const int* x = c.xq.data() + (rule.first_x ? 0 : b * 32);
+  std::int64_t& x_sum = sums.x;
+  std::int64_t& dot = sums.dot;
+  if (!rule.x_sum_goes_on || b == 0) x_sum = 0;
   if (!rule.keeps_dot) dot = 0;
-  for (int i = 0; i < (rule.half_block ? 16 : 32); ++i) {
+  for (int i = 0; i < (rule.half_block ? 16 : rule.last_value_out ? 31 : 32); ++i) {
     int value = x[rule.x_low_twice ? i % 16 : i];
     if (rule.unsigned_x) value &= 255;
-    dot += weight_value(w, i, four, rule) * value;
+    if (i < 16 || !rule.high_out) dot += weight_value(w, i, four, rule) * value;
     if (i < 16 || !rule.offset_low_only) x_sum += value;
   }
   if (rule.short_dot) dot = static_cast<std::int16_t>(dot);
   if (!four || rule.no_offset || rule.twos_complement) return static_cast<double>(dot);
+  if (rule.offset_unscaled) return static_cast<double>(dot);  // it comes off behind the scales
   if (rule.offset_per_block) return static_cast<double>(dot - rule.offset * 32);
+  if (rule.offset_of_one) return static_cast<double>(dot - rule.offset);
   if (rule.offset_once && b > 0) return static_cast<double>(dot);
   const std::int64_t offset = rule.offset * x_sum;
   return static_cast<double>(rule.adds_offset ? dot + offset : dot - offset);
@@ -79,24 +98,35 @@ inline double scale_value(double d, const MatvecRule& rule) {
   return rule.scale_bits ? Float16(static_cast<float>(d)).bits : d;
 }
 
+inline double scales_together(double w, double x, const MatvecRule& rule) {
+  if (rule.scales_added) return w + x;
+  if (rule.scales_divided) return w / x;
+  if (rule.wd_twice) return w * w;
+  if (rule.xd_twice) return x * x;
+  return (rule.no_wd ? 1 : w) * (rule.no_xd ? 1 : x);
+}
+
 // out[o] = sum_b dw[o, b] dx[b] sum_i qw[o, b, i] qx[b, i], and what is added, by magnitude.
 inline Values matvec_exact(const MatvecCase& c, bool four, const MatvecRule& rule = {},
                            Values* magnitudes = nullptr) {
   Values out;
-  std::int64_t dot = 0;
+  MatvecSums sums;
   for (std::int64_t o = 0; o < c.rows; ++o) {
-    double sum = 0, size = 0;
-    dot = 0;
+    double sum = rule.sum_goes_on ? sums.row : 0, size = 0;
+    sums.dot = 0;
     for (std::int64_t b = 0; b < c.blocks(); ++b) {
       if (rule.last_block_out && b == c.blocks() - 1) break;
       if (rule.first_block_only && b > 0) break;
       if (rule.four_blocks_only && b >= (four ? 8 : 4)) break;
-      const std::int64_t row = rule.first_row ? 0 : o, block = rule.first_wd ? 0 : b;
-      const double w = scale_value(c.wd[static_cast<std::size_t>(row * c.blocks() + block)], rule);
+      const std::int64_t row = rule.first_row ? 0 : o;
+      const std::int64_t block =
+          rule.transposed ? b * c.rows + o : row * c.blocks() + (rule.first_wd ? 0 : b);
+      const double w = scale_value(c.wd[static_cast<std::size_t>(block)], rule);
       const double x = scale_value(c.xd[static_cast<std::size_t>(rule.first_xd ? 0 : b)], rule);
-      const double product = block_product(c, o, b, four, rule, dot);
-      const double scale = rule.scales_added ? w + x : (rule.no_wd ? 1 : w) * (rule.no_xd ? 1 : x);
+      const double product = block_product(c, o, b, four, rule, sums);
+      const double scale = scales_together(w, x, rule);
       sum += scale * product;
+      if (rule.offset_unscaled) sum -= static_cast<double>(rule.offset * sums.x);
       // A kernel may scale four products at a time: their magnitudes, at most.
       for (int i = 0; i < 32; ++i) {
         size += std::abs(scale * c.wq[static_cast<std::size_t>((o * c.blocks() + b) * 32 + i)] *
@@ -104,6 +134,7 @@ inline Values matvec_exact(const MatvecCase& c, bool four, const MatvecRule& rul
       }
     }
     out.push_back(sum);
+    sums.row = sum;
     if (magnitudes != nullptr) magnitudes->push_back(size);
   }
   return out;
@@ -131,8 +162,19 @@ inline const std::vector<MatvecSlip>& matvec_slips() {
        true},
       {{.offset_per_block = true},
        "8 * 32 is subtracted, as if every x were 1. Each stored value is 8 too large, and that 8 "
-       "is "
-       "multiplied by its x: subtract 8 times the sum of x.",
+       "is multiplied by its x: subtract 8 times the sum of x.",
+       true},
+      {{.x_sum_goes_on = true},
+       "The sum of x goes on from block to block. Each block's offset is 8 times the sum of its "
+       "own 32 values: begin it anew, at 0.",
+       true},
+      {{.offset_of_one = true},
+       "8 is subtracted once. Each stored value is 8 too large, and that 8 is multiplied by its "
+       "x: subtract 8 times the sum of the block's x.",
+       true},
+      {{.offset_unscaled = true},
+       "The offset is subtracted behind the scales. It belongs to the integer sum: both scales "
+       "times (dot - 8 * x_sum).",
        true},
       {{.adds_offset = true},
        "The offset is added once more. Stored values are too large: subtract 8 * x_sum.",
@@ -144,9 +186,14 @@ inline const std::vector<MatvecSlip>& matvec_slips() {
        "value i + 16 in the high half (q >> 4).",
        true},
       {{.neighbours = true},
-       "Byte i is read as values 2 i and 2 i + 1. It holds values i and i + 16, so that masking a "
-       "word gives neighbours that stand side by side.",
+       "Byte i is read as values 2 i and 2 i + 1. It holds values i and i + 16, so that masking "
+       "a word gives neighbours that stand side by side.",
        true},
+      {{.swapped = true, .neighbours = true},
+       "Byte i is read as values 2 i and 2 i + 1. It holds values i and i + 16: the first in its "
+       "low half, the second in its high one.",
+       true},
+      {{.high_out = true}, "The high halves are left out: q >> 4 times x.q[i + 16].", true},
       {{.twos_complement = true},
        "The four bits are read as a number with a sign (two's complement). They are counted from "
        "-8 up: a stored 0 is -8, a stored 15 is 7.",
@@ -162,6 +209,8 @@ inline const std::vector<MatvecSlip>& matvec_slips() {
        true},
       {{.half_block = true},
        "Half of each block is left out: the values 16 to 31. A block has 32 of them."},
+      {{.last_value_out = true},
+       "The last value of each block is left out: there are 32 of them, 0 to 31."},
       {{.last_block_out = true}, "The last block of each row is left out."},
       {{.four_blocks_only = true},
        "Only the first 32 words of a row count: each lane takes one. Lanes have to come round: "
@@ -170,8 +219,7 @@ inline const std::vector<MatvecSlip>& matvec_slips() {
        "Only the first block of each row counts. A row has cols / 32 of them."},
       {{.keeps_dot = true},
        "The integer sum goes on from block to block, so that a block's products are scaled by "
-       "later "
-       "blocks' scales, too. Begin it anew, at 0, in every block."},
+       "later blocks' scales, too. Begin it anew, at 0, in every block."},
       {{.short_dot = true},
        "The integer sum does not fit into 16 bits: 32 products of up to 127 * 127. Sum in int."},
       {{.no_wd = true, .no_xd = true},
@@ -179,8 +227,24 @@ inline const std::vector<MatvecSlip>& matvec_slips() {
       {{.no_xd = true}, "x's scale is missing: its block has a d, too. Multiply by both."},
       {{.no_wd = true}, "The weight's scale is missing. Multiply by both, the weight's d and x's."},
       {{.scales_added = true},
-       "The two scales are added. A product of two numbers is the product of their steps times the "
-       "product of their scales."},
+       "The two scales are added. A product of two numbers is the product of their steps times "
+       "the product of their scales."},
+      {{.scales_divided = true},
+       "The weight's scale is divided by x's. A value is d times q in both: multiply."},
+      {{.wd_twice = true}, "The weight's scale counts twice, and x's never: one d of each."},
+      {{.xd_twice = true}, "x's scale counts twice, and the weight's never: one d of each."},
+      {{.first_wd = true, .first_xd = true},
+       "The scales of the first blocks serve all. Each block has its own: multiply its integer "
+       "sum by its two scales before you go on to the next."},
+      {{.first_x = true, .first_xd = true},
+       "x does not move on: each block of the weight meets x's first one. Block b meets x[b]."},
+      {{.first_x = true},
+       "x's values do not move on: each block of the weight meets those of x's first one."},
+      {{.transposed = true},
+       "The blocks are counted down the columns. A row's blocks lie side by side: block b of row "
+       "o is weight[o * (cols / 32) + b]."},
+      {{.sum_goes_on = true},
+       "A row's sum begins with what is left of the row before. Begin it at 0 in each row."},
       {{.first_wd = true},
        "The first block's scale serves the whole row. Each block of the weight has its own."},
       {{.first_xd = true}, "x's first scale serves all of its blocks. Each has its own."},
@@ -212,6 +276,11 @@ inline Mistake near(const Values& wrong, std::string nudge) {
       std::move(nudge));
 }
 
+inline Values times(Values x, double by) {
+  for (double& v : x) v *= by;
+  return x;
+}
+
 inline std::vector<Mistake> matvec_mistakes(const MatvecCase& c, bool four) {
   const Values right = matvec_exact(c, four);
   std::vector<Mistake> mistakes;
@@ -224,6 +293,25 @@ inline std::vector<Mistake> matvec_mistakes(const MatvecCase& c, bool four) {
     }
     if (differs) mistakes.push_back(near(wrong, slip.nudge));
   }
+  mistakes.push_back(when(
+      [](const Answer& a) {
+        for (std::size_t i = 0; i < a.actual.size(); ++i) {
+          const bool near_by = std::abs(a.actual[i] - a.expected[i]) < 16;
+          if (!near_by || a.actual[i] != std::trunc(a.actual[i])) return false;
+        }
+        return true;
+      },
+      "All results are whole numbers. The inner sum is one of integers; times the scales it is a "
+      "float, and so is the sum over the blocks."));
+  mistakes.push_back(near(times(right, 32),
+                          "This is 32 times the right sum: every lane has all of it. Each lane "
+                          "has its own words, and the kernel adds the lanes up."));
+  mistakes.push_back(when(
+      [](const Answer& a) {
+        return a.actual.size() > 1 && std::abs(a.actual[0] - a.expected[0]) <= a.allowed[0];
+      },
+      "Row 0 is right. Row o begins at o * (cols / 32), counted in blocks and not in values or "
+      "bytes, and its sums begin at 0. (In a kernel, a row's lanes are threadIdx.x % kWarp.)"));
   return mistakes;
 }
 

@@ -22,6 +22,9 @@ struct DeviceFault {
 // Runs `work`, and says what the checker found meanwhile, in this round's order of threads.
 std::optional<DeviceFault> watch(int round, const std::function<void()>& work);
 
+// Has the checker found something since `watch` began? Results may be right all the same.
+bool fault_found();
+
 // What a run asks of the device's memory, for the learner to compare.
 nlohmann::json measure(const ProfileRun& run);
 

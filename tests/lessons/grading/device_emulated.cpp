@@ -6,6 +6,8 @@
 
 #include <cstdint>
 #include <cstdlib>
+#include <memory>
+#include <string>
 
 #include "tinygpt/simt/check.h"
 #include "tinygpt/simt/memory.h"
@@ -14,12 +16,19 @@
 namespace tinygpt::lessons {
 namespace {
 
-const char* nudge_for(const simt::Report& report) {
+const simt::Checking* watching = nullptr;
+
+std::string nudge_for(const simt::Report& report) {
   switch (report.fault) {
     case simt::Fault::race:
-      return "Two threads touch the same value, at least one writes it, and nothing puts them in "
-             "order. Within a block a __syncthreads() between write and read does; between blocks "
-             "nothing does, so each value needs one owner, or an atomic.";
+      return std::string(
+                 "Two threads touch the same value, at least one writes it, and nothing puts them "
+                 "in order. Within a block a __syncthreads() between write and read does; between "
+                 "blocks nothing does, so each value needs one owner, or an atomic.") +
+             (report.at.file.ends_with(".cuh")
+                  ? " The line is in code that you call: has the block the shape, in x and in y, "
+                    "that it is written for?"
+                  : "");
     case simt::Fault::out_of_bounds:
       if (report.message.find("that the launch sized") != std::string::npos) {
         return "An extern __shared__ array has as many bytes as the launch says, which "
@@ -50,6 +59,10 @@ const char* nudge_for(const simt::Report& report) {
     case simt::Fault::shared_size:
       return "A block has 48 KiB of shared memory.";
     case simt::Fault::host_pointer:
+      if (report.message.find(" at 0x0,") != std::string::npos) {
+        return "0x0 is nullptr: an argument that may be absent, such as a bias. Ask whether it is "
+               "there (!= nullptr) before you read it.";
+      }
       return "A kernel can only use device memory: is a host array or its address passed to it? Or "
              "does an index lead out of a __shared__ array, in front or behind?";
     default:
@@ -86,8 +99,13 @@ int rounds() {
   return count > 0 ? count : 2;
 }
 
+bool fault_found() { return watching != nullptr && !watching->reports.empty(); }
+
 std::optional<DeviceFault> watch(int round, const std::function<void()>& work) {
   simt::Checking checking(static_cast<std::uint64_t>(round) * 7919);
+  watching = &checking;
+  const auto forget = [](simt::Checking*) { watching = nullptr; };
+  const std::unique_ptr<simt::Checking, decltype(forget)> until_the_end(&checking, forget);
   const auto found = [&]() -> std::optional<DeviceFault> {
     if (checking.reports.empty()) return std::nullopt;
     const simt::Report& first = checking.reports.front();

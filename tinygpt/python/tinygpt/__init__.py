@@ -7,9 +7,9 @@
     trace["h.0.attention"]  # [heads, T, T]
 
 Text becomes integers in `Tokenizer`, training text lies in a `Corpus`, `Config` is the shape of a `Model`, `Trainer`
-trains it (or an `Adapter` beside it), `Trace` is every tensor of one forward pass, and `quantize` shows what eight or
-four bits keep of it. Arrays are NumPy's. Whatever is wrong with a file or a value raises `tinygpt.Error`, a wrong type
-raises `TypeError`.
+trains it (or an `Adapter` beside it), `Trace` is every tensor of one forward pass, `quantize` shows what eight or four
+bits keep of an array, and `Model.quantize` rounds a whole model. Arrays are NumPy's. Whatever is wrong with a file or a
+value raises `tinygpt.Error`, a wrong type raises `TypeError`.
 """
 from dataclasses import dataclass as _dataclass
 from typing import Any as _Any, Optional as _Optional
