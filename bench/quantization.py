@@ -195,8 +195,10 @@ def about_text(arguments, info, plain):
         "",
         "A perplexity changes by luck, too. Predictions that have moved a little, to and fro, are better on some",
         "tokens and worse on others: over N tokens their mean loss is the divergence D more, give or take",
-        "sqrt(2 D / N), where the float model's own probabilities are right. That is what stands behind ±.",
-        "A divergence compares whole distributions, and has far less of it.",
+        "sqrt(2 D / N), where the float model's own probabilities are right. That is what stands behind ±. Where",
+        "they are not, as in a model that is too sure of itself, predictions that move a little may be better, and",
+        "more than 100 % is regained. A divergence compares whole distributions, has far less luck in it, and counts",
+        "every move as a loss.",
         "",
         "AWQ is its search for scales and its search for clipping together; `no clipping` is the first alone."]
 
@@ -224,8 +226,11 @@ def main():
     plain = remembered(arguments, "float", lambda: evaluate(arguments, arguments.model))
     both = {"": [], "outliers": []}
     with tempfile.TemporaryDirectory() as folder:
-        with_outliers(arguments.model, folder)
-        for what, model in [("", arguments.model)] + ([] if arguments.plain else [("outliers", folder)]):
+        models = [("", arguments.model)]
+        if not arguments.plain:
+            with_outliers(arguments.model, folder)
+            models.append(("outliers", folder))
+        for what, model in models:
             for name, group, options in METHODS:
                 result = remembered(arguments, [what, group, options],
                                     lambda: measure(arguments, model, group, options))
