@@ -69,7 +69,8 @@ def roofline(report, folder):
         d.circle(px, py, 4.5, colour)
         d.text(right + 14, y, "%s: %.0f%%" % (o["name"], 100 * o["least_seconds"] / o["median"]), 12, colour)
     words = ["%s %.0f" % (o["name"], o["bytes"] / o["median"] * 1e-9) for o in bytes_only]
-    d.text(8, bottom + 64, "Operators that only move numbers, in GB/s (what lies in a cache may come faster):", 12, "dim")
+    d.text(8, bottom + 64, "Operators that only move numbers, in GB/s (what lies in a cache may come faster):", 12,
+           "dim")
     x, y = 8, bottom + 82
     for word in words:
         if x + width_of(word, 12) > 690:

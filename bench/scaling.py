@@ -3,10 +3,10 @@
 
     bench/scaling.py [--write] [--rounds N] [--build FOLDER]
 
-Time should follow the operations that the ledger counts: straight in depth and batch, nearly the square in width, and in
+Time should follow the operations that the ledger counts: straight in depth and batch, nearly the square in width, in
 length a straight part plus attention's square; and it should halve on two threads. The dashed lines are those laws, tied
-to what is measured at one shape, so that only their form is compared. Memory is compared with the ledger's bytes
-themselves, and the script fails where they are more than 5% apart. Each shape runs in a process of its own.
+to what is measured at one shape, so that only their form is compared. Memory is compared with the ledger's bytes, and
+the script fails where they are more than 5% apart. Each shape runs in a process of its own.
 --write draws bench/results/scaling-*.svg and records the figures in bench/results/scaling.md.
 """
 import argparse
@@ -124,11 +124,13 @@ def write(sweeps, threads):
          sweeps, lambda m: m["median"] * 1e3, lambda m, law: law * 1e3, "ms", "the law: operations of the ledger")
     draw("scaling-memory", "Memory of a training against length, width, depth and batch, each beside the ledger",
          sweeps[:-1], lambda m: m["bytes"] * 1e-6, lambda m, _: m["ledger_bytes"] * 1e-6, "MB", "the ledger's bytes")
-    lines = ["# Cost against size", "", "Written by `bench/scaling.py` on %s: %s, %d threads. A GPT-2 shape of %d layers, "
-             "width %d," % (time.strftime("%Y-%m-%d"), processor(), threads, BASE["layers"], BASE["width"]),
-             "heads of 64, vocabulary 256, batches of %d x %d tokens (length: of 1); one of these sizes grows at a time."
-             % (BASE["batch"], BASE["time"]),
-             "A step is the median of several. Memory is what the process takes more than before the model was made.", "",
+    lines = ["# Cost against size", "",
+             "Written by `bench/scaling.py` on %s: %s, %d threads. A GPT-2 shape of %d layers, width %d," % (
+                 time.strftime("%Y-%m-%d"), processor(), threads, BASE["layers"], BASE["width"]),
+             "heads of 64, vocabulary 256, batches of %d x %d tokens (length: of 1); one of these grows at a time." % (
+                 BASE["batch"], BASE["time"]),
+             "A step is the median of several. Memory is what the process takes more than before the model was made.",
+             "",
              "![Time against size, beside the laws](scaling-time.svg)", "",
              "![Memory against size, beside the ledger](scaling-memory.svg)", ""]
     for title, rows in sweeps:
