@@ -5,8 +5,8 @@
 
 Time should follow the operations that the ledger counts: straight in depth and batch, nearly the square in width, in
 length a straight part plus attention's square; and it should halve on two threads. The dashed lines are these laws,
-tied to what is measured at one shape, so that only their form is compared. Memory is compared with the ledger's bytes, and
-the script fails where they are more than 5% apart. Each shape runs in a process of its own.
+tied to what is measured at one shape, so that only their form is compared. Memory is compared with the ledger's bytes,
+and the script fails where they are more than 5% apart. Each shape runs in a process of its own.
 --write draws bench/results/scaling-*.svg and records the figures in bench/results/scaling.md.
 """
 import argparse
