@@ -82,7 +82,7 @@ def panel(d, left, top, width, height, title, points, law, unit):
         d.text(left - 6, y + 4, number(2.0 ** k), 12, "dim", "end")
     last = -1e9
     for x, _ in points:
-        if at(x, 2.0 ** y0)[0] - last > 30:
+        if at(x, 2.0 ** y0)[0] - last > 34:
             last = at(x, 2.0 ** y0)[0]
             d.text(last, top + height + 16, str(x), 12, "dim", "middle")
     d.line(left, top + height, left + width, top + height)
