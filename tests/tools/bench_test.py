@@ -23,16 +23,16 @@ PYTORCH = [{"name": "aten::addmm", "median": 0.02}, {"name": "aten::native_layer
 
 
 def run(*command):
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True, timeout=100,
-                          env=dict(os.environ, OMP_NUM_THREADS="2", OMP_WAIT_POLICY="passive"))
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True,
+                          timeout=100, env=dict(os.environ, OMP_NUM_THREADS="2", OMP_WAIT_POLICY="passive"))
     return done.returncode, done.stdout
 
 
 class Page(unittest.TestCase):
     def report(self, folder):
         path = os.path.join(folder, "report.json")
-        code, output = run(os.path.join(BIN, "tinygpt"), "bench", "--only", "step,attention", "--rounds", "1", "--batch",
-                           "1", "--time", "64", "--python", "none", "--json", path)
+        code, output = run(os.path.join(BIN, "tinygpt"), "bench", "--only", "step,attention", "--rounds", "1",
+                           "--batch", "1", "--time", "64", "--python", "none", "--json", path)
         self.assertEqual(code, 0, output)
         with open(path, encoding="utf-8") as file:
             return path, json.load(file)
