@@ -10,10 +10,10 @@
 //   computes that thread's piece itself. Threads work on copies of the inputs and put results in
 //   place only if the piece is still theirs.
 //
-// Measured on two cores of Zen 5 that nobody else used, with 110M LLaMA, against OpenMP's loops:
-// sharing out so decodes 6% faster in Q8_0 and 9% in Q4_0, and reading ahead adds 2 to 5%, about as
-// much as the noise. Beside compilers that kept both cores busy: 168 to 266 tokens/s in Q8_0 where
-// OpenMP's loops made 5 to 67.
+// Measured on two cores of Zen 5 with 110M LLaMA, against OpenMP's loops. With little else on the
+// cores, an earlier form that shared out in this way decoded 6% faster in Q8_0 and 9% in Q4_0; what
+// reading ahead adds was no clearer than the noise. Beside compilers that kept both cores busy, this
+// form: 168 to 266 tokens/s in Q8_0 where OpenMP's loops made 5 to 67.
 #pragma once
 
 #include <cstdint>
