@@ -12,8 +12,8 @@
 //
 // Measured on two cores of Zen 5 with 110M LLaMA, against OpenMP's loops. With little else on the
 // cores, an earlier form that shared out in this way decoded 6% faster in Q8_0 and 9% in Q4_0; what
-// reading ahead adds was no clearer than the noise. Beside compilers that kept both cores busy, this
-// form: 168 to 266 tokens/s in Q8_0 where OpenMP's loops made 5 to 67.
+// reading ahead adds was no clearer than the noise. Beside compilers that kept both cores busy,
+// this form: 168 to 266 tokens/s in Q8_0 where OpenMP's loops made 5 to 67.
 #pragma once
 
 #include <cstdint>
