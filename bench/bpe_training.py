@@ -114,7 +114,7 @@ def main():
     build = os.path.realpath(a.build)
     encoding.run_in_interop_environment(build, os.path.realpath(__file__))
     with tempfile.TemporaryDirectory() as folder:
-        size, rows = measure(encoding.read(a.text) if a.text else gathered_text(), build, a.vocab_size, a.rounds,
+        size, rows = measure(encoding.given(a.text) if a.text else gathered_text(), build, a.vocab_size, a.rounds,
                              folder)
     if a.write:
         write_results(size, a.vocab_size, rows)

@@ -36,6 +36,16 @@ def read(path):
         return ""
 
 
+def given(path):
+    """A text that the caller has named."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+    except (OSError, UnicodeDecodeError) as problem:
+        raise SystemExit("%s: %s" % (path, problem))
+    return text if text else sys.exit("%s: there is no text in it" % path)
+
+
 def cut(text):
     return text.encode()[:BYTES].decode(errors="ignore")
 
@@ -208,8 +218,8 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         ranks = gpt2_tokenizer(build, folder)
         others = peers(ranks, folder)
-        for name, text in (("English", read(a.english) if a.english else english_text()),
-                           ("mixed scripts and code", read(a.mixed) if a.mixed else mixed_text())):
+        for name, text in (("English", given(a.english) if a.english else english_text()),
+                           ("mixed scripts and code", given(a.mixed) if a.mixed else mixed_text())):
             rows += measure(name, text, build, folder, others, a.rounds)
     if a.json:
         with open(a.json, "w", encoding="utf-8") as file:

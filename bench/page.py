@@ -171,9 +171,12 @@ def main():
         raise SystemExit("bench/page.py: %s has no step by operator: tinygpt bench --only step on the cpu writes one"
                          % sys.argv[1])
     folder = sys.argv[2] if len(sys.argv) == 3 else os.path.join(ROOT, "bench", "results")
-    roofline(report, folder)
-    step_time(report, folder)
-    page(report, folder)
+    try:
+        roofline(report, folder)
+        step_time(report, folder)
+        page(report, folder)
+    except (KeyError, TypeError, ValueError) as problem:
+        raise SystemExit("bench/page.py: %s is no report of tinygpt bench: %r" % (sys.argv[1], problem))
 
 
 if __name__ == "__main__":

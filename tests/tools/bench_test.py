@@ -61,13 +61,20 @@ class Page(unittest.TestCase):
     def test_a_report_without_a_step_is_refused(self):
         with tempfile.TemporaryDirectory() as folder:
             path = os.path.join(folder, "report.json")
-            for text, words in (("{}", "has no step by operator"), ("no JSON", "page.py: ")):
+            for text, words in (("{}", "has no step by operator"), ("no JSON", "page.py: "),
+                                ('{"machine": {}, "step_operators": [{}]}', "is no report of tinygpt bench")):
                 with open(path, "w", encoding="utf-8") as file:
                     file.write(text)
                 code, output = run(sys.executable, PAGE, path, folder)
                 self.assertEqual(code, 1)
                 self.assertIn(words, output)
                 self.assertNotIn("Traceback", output)
+
+    def test_what_cannot_be_written_costs_no_time(self):
+        code, output = run(os.path.join(BIN, "tinygpt"), "bench", "--json", os.path.join("no", "such", "file"))
+        self.assertEqual(code, 2)
+        self.assertIn("nothing can be written to", output)
+        self.assertEqual(output.count("\n"), 1, output)
 
 
 class Scaling(unittest.TestCase):

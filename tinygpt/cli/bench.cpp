@@ -88,6 +88,12 @@ void check_arguments(const Arguments& a) {
   }
   check(a.dtype == "float" || a.dtype == "bf16",
         [&] { return fmt::format("--dtype is '{}': it must be float or bf16", a.dtype); });
+  if (!a.json.empty()) {
+    const auto folder = std::filesystem::absolute(a.json).parent_path();
+    check(::access(folder.c_str(), W_OK) == 0, [&] {
+      return fmt::format("--json {}: nothing can be written to {}", a.json, folder.string());
+    });
+  }
   const bench::Settings& s = a.settings;
   check(s.batch >= 1 && s.time >= 1 && s.rounds >= 1 && s.rounds <= 1000,
         "--batch, --time and --rounds must be at least 1, and --rounds at most 1000");
