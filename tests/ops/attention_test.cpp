@@ -19,7 +19,7 @@ const std::vector<AttentionSize> kSizes = {
     {1, 9, 2, 1, 8, true},    {2, 17, 6, 3, 7, true},    {1, 65, 2, 2, 16, true},
     {2, 64, 1, 1, 64, true},  {1, 129, 2, 1, 32, true},  {1, 97, 2, 2, 17, false},
     {1, 300, 1, 1, 24, true}, {1, 130, 4, 2, 40, false}, {1, 257, 1, 1, 128, true},
-    {2, 33, 3, 1, 48, true},  {3, 63, 4, 4, 9, false}};
+    {2, 33, 3, 1, 48, true},  {3, 63, 4, 4, 9, false},   {1, 257, 2, 1, 1, false}};
 
 // A query and a key that point the same way score up to scale^2 * sqrt(HS): at 8, one key takes
 // nearly all, and exp would overflow without the maximum.

@@ -111,10 +111,10 @@ void probabilities_and_gradient(const BackwardScratch& s, const float* lse, cons
 }
 
 // rows[u, :] += sum_i block[u][i] * others[i, :] over the queries that see u: dV += P^T dO and
-// dK += dS^T Q.
+// dK += dS^T Q. Rows from `begun` on hold nothing yet.
 void add_rows_over_queries(float* rows, const float* products, const float* others,
-                           const Head& head, const Block& block, FetchAhead& ahead) {
-  each_tile(0, block.keys, [&](int u, int height) {
+                           const Head& head, const Block& block, int begun, FetchAhead& ahead) {
+  const auto tile = [&](int u, int height) {
     // Queries before u see none of these keys.
     const int skipped = head.causal ? std::max(block.u + u - block.t, 0) : 0;
     const float* const a = products + std::int64_t{u} * kQueries + skipped;
@@ -127,13 +127,22 @@ void add_rows_over_queries(float* rows, const float* products, const float* othe
                                    .a_row = kQueries,
                                    .b = others + skipped * head.padded + d,
                                    .b_step = head.padded,
-                                   .start = c,
-                                   .start_step = head.padded,
+                                   .start = u < begun ? c : kZeros,
+                                   .start_step = u < begun ? head.padded : 0,
                                    .c = c,
                                    .c_step = head.padded},
                                   ahead);
     }
-  });
+  };
+  each_tile(0, begun, tile);
+  each_tile(begun, block.keys, tile);
+}
+
+// How many of a block's keys other queries saw before: those of the heads before, or of the blocks.
+int keys_begun(const Head& head, const Block& block, bool first_head) {
+  if (!first_head) return block.keys;
+  if (!head.causal) return block.t > 0 ? block.keys : 0;
+  return std::min(block.t - block.u, block.keys);
 }
 
 // to = factor * from, or to += it: `to` has rows of HS, `step` apart.
@@ -162,8 +171,8 @@ void load_statistics(float* lse, float* delta, const QueryHead& h, const Block& 
   }
 }
 
-void backward_block(const QueryHead& h, const Block& block, const BackwardScratch& s, bool add,
-                    FetchAhead& ahead) {
+void backward_block(const QueryHead& h, const Block& block, const BackwardScratch& s,
+                    bool first_head, bool add, FetchAhead& ahead) {
   const Head& head = h.head;
   const float* q = head.q + block.t * head.row;
   const float* dout = h.dout + block.t * h.out_row;
@@ -177,8 +186,9 @@ void backward_block(const QueryHead& h, const Block& block, const BackwardScratc
   block_products(s.p, s.k_rows, s.q_panels, head, block, ahead);
   block_products(s.ds, s.v_rows, s.dout_panels, head, block, ahead);
   probabilities_and_gradient(s, lse, delta, head, block);
-  add_rows_over_queries(s.dv, s.p, s.dout_rows, head, block, ahead);
-  add_rows_over_queries(s.dk, s.ds, s.q_rows, head, block, ahead);
+  const int begun = keys_begun(head, block, first_head);
+  add_rows_over_queries(s.dv, s.p, s.dout_rows, head, block, begun, ahead);
+  add_rows_over_queries(s.dk, s.ds, s.q_rows, head, block, begun, ahead);
   rows_from_columns(s.dq, s.ds, s.k_rows, head, block, true, ahead);
   give_rows(h.dq + block.t * head.row, head.row, s.dq, head, head.scale, block.queries,
             add || block.u > 0);
@@ -201,8 +211,6 @@ void backward_keys(const Pass& p, std::int64_t task, std::int64_t next, int u,
   float* const dv = p.dqkv + (shared.v - p.qkv) + u * shared.row;
   copy_rows(s.k_rows, shared.padded, shared.k + u * shared.row, shared.row, keys, p.HS);
   copy_rows(s.v_rows, shared.padded, shared.v + u * shared.row, shared.row, keys, p.HS);
-  std::fill_n(s.dk, keys * shared.padded, 0.0f);
-  std::fill_n(s.dv, keys * shared.padded, 0.0f);
 
   const bool last_keys = u + kKeys >= p.T;
   const Head after = last_keys ? query_head(p, next, 0).head : shared;
@@ -227,7 +235,7 @@ void backward_keys(const Pass& p, std::int64_t task, std::int64_t next, int u,
         ahead.later.add(after.k + u_after * after.row, after.row, queries_from(u_after, p.T));
         ahead.later.add(after.v + u_after * after.row, after.row, queries_from(u_after, p.T));
       }
-      backward_block(h, make_block(h.head, t, u), s, p.add, ahead);
+      backward_block(h, make_block(h.head, t, u), s, i == 0, p.add, ahead);
     }
   }
   give_rows(dk, shared.row, s.dk, shared, shared.scale, keys, p.add);
