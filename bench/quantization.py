@@ -23,6 +23,7 @@ import tempfile
 ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 EIGHT, NEAREST, UNCLIPPED, AWQ, GPTQ = "8 bits (Q8_0)", "round to nearest", "AWQ, no clipping", "AWQ", "GPTQ"
 # (name, weights that share a scale, options)
+# A scale for 32 weights is a GGUF file's; other groups are written as a folder of rounded floats.
 METHODS = [(EIGHT, 32, ["--method", "q8_0"])] + [
     (name, group, options) for group in (32, 128) for name, options in (
         (NEAREST, ["--method", "q4_0"]),
@@ -81,35 +82,50 @@ def with_outliers(model, folder):
         file.write(struct.pack("<Q", size) + head + data)
 
 
-def evaluate(arguments, model):
-    return run(arguments, "eval", "--model", model, "--reference", arguments.model, "--data", arguments.data,
-               "--context", arguments.context, "--tokens", arguments.tokens)
+def evaluate(arguments, model, *words, reference=None):
+    return run(arguments, "eval", "--model", model, "--reference", reference or arguments.model, "--data",
+               arguments.data, "--context", arguments.context, "--tokens", arguments.tokens, *words)
 
 
 def measure(arguments, model, group, options):
-    out = os.path.join(arguments.work, "quantized-%d" % os.getpid())
+    out = os.path.join(arguments.work, "quantized-%d" % os.getpid() + (".gguf" if group == 32 else ""))
     report = run(arguments, "quantize", "--model", model, "--out", out, "--overwrite", "--context",
                  arguments.context, "--sequences", arguments.sequences, "--calibration", arguments.data, "--group",
                  group, *options)
-    result = evaluate(arguments, out)
+    result = evaluate(arguments, out, "--floats")
+    if group == 32:
+        result["integers"] = evaluate(arguments, out)
+        os.remove(out)
+    else:
+        shutil.rmtree(out)
     linears = [m for m in report["matrices"] if m["name"] not in ("wte", "head")]
     result["bytes"] = report["bytes"]
     result["bits"] = 8 * sum(m["bytes"] for m in linears) / sum(m["values"] for m in linears)
     result["output_error"] = sum(m["output_error"] for m in linears) / len(linears)
     result["float_bytes"] = report["float_bytes"]
-    shutil.rmtree(out)
     return result
 
 
-def key_of(arguments, what):
-    with open(os.path.join(arguments.model, "model.safetensors"), "rb") as file:
+def measure_size(arguments, model):
+    """One of several models of the same text: what 8 and 4 bits cost it."""
+    out = os.path.join(arguments.work, "quantized-%d.gguf" % os.getpid())
+    result = {"float": evaluate(arguments, model, reference=model)}
+    for method in ("q8_0", "q4_0"):
+        run(arguments, "quantize", "--model", model, "--out", out, "--method", method)
+        result[method] = evaluate(arguments, out, reference=model)
+        os.remove(out)
+    return result
+
+
+def key_of(arguments, what, folder):
+    with open(os.path.join(folder, "model.safetensors"), "rb") as file:
         model = hashlib.sha256(file.read()).hexdigest()
     return json.dumps([model, arguments.data, arguments.context, arguments.tokens, arguments.sequences, what])
 
 
-def remembered(arguments, what, compute):
+def remembered(arguments, what, compute, folder=None):
     """A result, from its file in --work where it has been computed before."""
-    key = key_of(arguments, what)
+    key = key_of(arguments, what, folder or arguments.model)
     path = os.path.join(arguments.work, hashlib.sha256(key.encode()).hexdigest()[:16] + ".json")
     if not os.path.exists(path):
         result = compute()
@@ -151,7 +167,29 @@ def table(plain, rows):
             luck, shares[0], r["divergence"], shares[1])
 
 
-def write(plain, rows, outliers, about):
+def table_of_integers(plain, rows):
+    yield "| method | floats: perplexity | change | divergence | integers: perplexity | change | divergence |"
+    yield "|---|--:|--:|--:|--:|--:|--:|"
+    for name, _, r in rows:
+        if "integers" in r:
+            cells = ["%.5f | %+.3f %% | %.6f" % (
+                one["perplexity"], 100 * (one["perplexity"] / plain["perplexity"] - 1), one["divergence"])
+                     for one in (r, r["integers"])]
+            yield "| %s | %s |" % (name, " | ".join(cells))
+
+
+def table_of_sizes(sizes):
+    yield "| parameters | layers | width | float: perplexity | Q8_0 | change | Q4_0 | change | divergence |"
+    yield "|--:|--:|--:|--:|--:|--:|--:|--:|--:|"
+    for info, r in sizes:
+        plain, eight, four = (r[name]["perplexity"] for name in ("float", "q8_0", "q4_0"))
+        luck = 100 * math.sqrt(2 * r["q4_0"]["divergence"] / r["q4_0"]["tokens"])
+        yield "| {:,} | {} | {} | {:.4f} | {:.4f} | {:+.2f} % | {:.4f} | {:+.2f} ± {:.2f} % | {:.5f} |".format(
+            info["parameters"]["total"], info["config"]["layers"], info["config"]["width"], plain, eight,
+            100 * (eight / plain - 1), four, 100 * (four / plain - 1), luck, r["q4_0"]["divergence"])
+
+
+def write(plain, rows, outliers, sizes, about):
     folder = os.path.join(ROOT, "bench", "results")
     with open(os.path.join(folder, "quantization.tsv"), "w", encoding="utf-8") as file:
         file.write("model\tmethod\tgroup\tbits\tbytes\toutput_error\tperplexity\tdivergence\n")
@@ -162,12 +200,23 @@ def write(plain, rows, outliers, about):
                     model, name, group, r["bits"], r["bytes"], r["output_error"], r["perplexity"],
                     r["divergence"]))
     words = about + ["", "## As it was trained", ""] + list(table(plain, rows))
+    words += ["", "## As `generate` computes", "",
+              "Above, weights are rounded and then multiplied as floats: what a method does, and no more. `generate`",
+              "reads a GGUF file, leaves its weights as integers, and rounds activations to eight bits, 32 to a scale,",
+              "to meet them; so does `eval`, unless `--floats` is given. The same files both ways, a scale for 32",
+              "weights:",
+              ""] + list(table_of_integers(plain, rows))
+    if sizes:
+        words += ["", "## By size", "",
+                  "Models of the same text, trained for as many steps, rounded to nearest and read as `generate` reads",
+                  "them.", ""] + list(table_of_sizes(sizes))
     if outliers:
         words += ["", "## With a few large channels", "",
                   "The same model, written so that %d channels behind each norm are %d times as large, and" % OUTLIERS,
                   "the columns that read them as much smaller: it computes the same, up to rounding. Large language",
                   "models have such channels by themselves (Dettmers et al., LLM.int8()); a model of this size has",
                   "none.", ""] + list(table(plain, outliers))
+        words += ["", "As `generate` computes:", ""] + list(table_of_integers(plain, outliers))
     with open(os.path.join(folder, "quantization.md"), "w", encoding="utf-8") as file:
         file.write("\n".join(words) + "\n")
 
@@ -213,16 +262,21 @@ def parse():
     parser.add_argument("--sequences", type=int, default=64)
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--work", default="/tmp/tinygpt-quantization")
+    parser.add_argument("--sizes", nargs="*", default=[], help="other models of the same text, beside --model")
     parser.add_argument("--plain", action="store_true", help="leave out the model with large channels")
     parser.add_argument("--note", default="", help="how the model was trained")
     return parser.parse_args()
 
 
+def info_of(arguments, model):
+    return json.loads(subprocess.run([arguments.program, "info", model, "--json"], capture_output=True, text=True,
+                                     check=True).stdout)
+
+
 def main():
     arguments = parse()
     os.makedirs(arguments.work, exist_ok=True)
-    info = json.loads(subprocess.run([arguments.program, "info", arguments.model, "--json"], capture_output=True,
-                                     text=True, check=True).stdout)
+    info = info_of(arguments, arguments.model)
     plain = remembered(arguments, "float", lambda: evaluate(arguments, arguments.model))
     both = {"": [], "outliers": []}
     with tempfile.TemporaryDirectory() as folder:
@@ -237,7 +291,9 @@ def main():
                 both[what].append((name, group, result))
                 print("%-8s %-18s %-4s perplexity %.5f divergence %.6f" % (
                     what, name, group, result["perplexity"], result["divergence"]), flush=True)
-    write(plain, both[""], both["outliers"], about_text(arguments, info, plain))
+    sizes = [(info_of(arguments, model), remembered(arguments, "size", lambda: measure_size(arguments, model), model))
+             for model in arguments.sizes + [arguments.model] * bool(arguments.sizes)]
+    write(plain, both[""], both["outliers"], sizes, about_text(arguments, info, plain))
 
 
 if __name__ == "__main__":

@@ -2,13 +2,11 @@
 #include <algorithm>
 
 #include "solutions/19-lora/lora.cuh"
-#include "tests/lessons/19-lora/lora_exam.h"
+#include "tests/lessons/19-lora/tile_slips.h"
 #include "tests/lessons/grading/device.h"
 
 namespace tinygpt::lessons {
 namespace {
-
-constexpr int kTile = 32;
 
 // What code with a mistake makes of the two sums.
 struct Parts {
@@ -139,6 +137,50 @@ std::vector<Mistake> mistakes(const Parts& p, const Values& x, const Values& wei
   };
 }
 
+// Tiles from the wrong place, and rows that go to the wrong one.
+std::vector<Mistake> tile_mistakes(const Parts& p, const Values& x, const Values& weight,
+                                   const Values& ax, const Values& b) {
+  const LoraSize& s = p.s;
+  const auto rows_of = [](const Values& m, int columns) {
+    return [&m, columns](int row, int k) { return at(m, std::int64_t{row} * columns + k); };
+  };
+  const auto columns_of = [](const Values& m, int depth) {
+    return [&m, depth](int k, int column) { return at(m, std::int64_t{column} * depth + k); };
+  };
+  const auto sum = [&](double f, double a, double c) { return c + f + s.scale * a; };
+  std::vector<Mistake> known;
+  for (const TileSlip& slip : kTileSlips) {
+    Parts frozen = p, adapter = p;
+    frozen.frozen = tiled(s.N, s.OC, s.C, rows_of(x, s.C), columns_of(weight, s.C), slip);
+    adapter.adapter = tiled(s.N, s.OC, s.rank, rows_of(ax, s.rank), columns_of(b, s.rank), slip);
+    known.push_back(gives(frozen.with(sum), std::string("Along C: ") + slip.nudge));
+    known.push_back(gives(adapter.with(sum), std::string("Along the rank: ") + slip.nudge));
+  }
+  const Values right = p.with(sum);
+  constexpr int kRows = 8, kEach = kTile / kRows;  // rows of threads, and of sums that each has
+  known.push_back(gives(product(s.N, s.OC, 1,
+                                [&](int n, int o, int) {
+                                  const int m = n % kTile;
+                                  const int from = n - m + m / kEach + m % kEach * kRows;
+                                  return from < s.N ? at(right, std::int64_t{from} * s.OC + o)
+                                                    : at(p.bias, o);
+                                }),
+                        "Rows of out have changed places. A thread's four sums belong to the rows "
+                        "y, y + 8, y + 16 and y + 24 of the tile: multiply_tiles has it so."));
+  known.push_back(when(
+      [s](const Answer& answer) {
+        bool some = false;
+        for (std::size_t i = 0; i < answer.actual.size(); ++i) {
+          const bool left = static_cast<int>(i) / s.OC % kTile >= kRows;
+          if (std::isnan(answer.actual[i]) != left) return false;
+          some = some || left;
+        }
+        return some;
+      },
+      "Only 8 rows of each tile are written: a thread has four, y, y + 8, y + 16 and y + 24."));
+  return known;
+}
+
 void examine(Exam& exam) {
   for (const LoraSize& size : std::vector<LoraSize>{{1, 4, 3, 2, 0, 0, 2.0f},
                                                     {3, 33, 5, 8, 0, 0, 0.25f},
@@ -174,11 +216,13 @@ void examine(Exam& exam) {
         magnitude.push_back(linear.magnitude[i] + lora.magnitude[i] + 1);
       }
       const double scale = size.scale;
+      std::vector<Mistake> known = mistakes(parts, x, weight, ax, b);
+      const std::vector<Mistake> of_tiles = tile_mistakes(parts, x, weight, ax, b);
+      known.insert(known.end(), of_tiles.begin(), of_tiles.end());
       exam.expect("out", out,
                   parts.with([&](double f, double p, double q) { return q + f + scale * p; }),
                   {{"n", size.N}, {"o", size.OC}},
-                  {.terms = size.C + size.rank + 2.0, .magnitudes = magnitude},
-                  mistakes(parts, x, weight, ax, b));
+                  {.terms = size.C + size.rank + 2.0, .magnitudes = magnitude}, known);
     }
   }
 }

@@ -25,71 +25,87 @@ bool all_zero(const Values& values) {
   return std::all_of(values.begin(), values.end(), [](double x) { return x == 0; });
 }
 
+struct InitCase {
+  int C, OC, rank;
+  std::uint64_t seed, stream;
+
+  // As if the numbers came from some generator, by one of its methods.
+  template <class Draw>
+  Values from(Random random, double factor, Draw&& draw) const {
+    Values out;
+    for (int i = 0; i < rank * C; ++i) out.push_back(factor * draw(random));
+    return out;
+  }
+  Values spread(double bound) const {
+    return from({seed, 0, stream}, bound, [](Random& r) { return 2 * r.uniform() - 1; });
+  }
+  double bound() const { return 1 / std::sqrt(double{1} * C); }
+  Values right() const { return spread(bound()); }
+};
+
+std::vector<Mistake> init_mistakes(const InitCase& c) {
+  const auto uniform = [](Random& r) { return 2 * r.uniform() - 1; };
+  const auto positive = [](Random& r) { return r.uniform(); };
+  const auto normal = [](Random& r) { return r.normal(); };
+  const Values right = c.right();
+  Values down_columns(right.size());
+  for (std::size_t i = 0; i < right.size(); ++i) {
+    down_columns[i % c.rank * c.C + i / c.rank] = right[i];
+  }
+  const char* order =
+      "The order is Random{seed, counter, stream}: the counter is 0, and the stream comes last.";
+  const char* kaiming =
+      "This is Kaiming's bound with another gain. PEFT asks for a = sqrt(5), and that makes it "
+      "1 / sqrt(C).";
+  return {
+      when([](const Answer& answer) { return all_zero(answer.actual); },
+           "a is zero and b is not. That would learn as well, but PEFT, and the paper, have it the "
+           "other way round: a random, b zero."),
+      gives(c.spread(1),
+            "The numbers are between -1 and 1. Divide by the root of C: x A^T sums C products, and "
+            "would be large."),
+      gives(c.spread(1 / std::sqrt(double{1} * c.rank)),
+            "You divide by the root of the rank. It is the root of C: a row of a meets C numbers "
+            "of x."),
+      gives(c.spread(1.0 / c.C), "You divide by C; it is the root of C."),
+      gives(c.spread(1 / std::sqrt(double{1} * c.OC)),
+            "You divide by the root of OC. It is the root of C: a row of a meets C numbers of x."),
+      gives(c.spread(std::sqrt(3.0) * c.bound()), kaiming),
+      gives(c.spread(std::sqrt(6.0) * c.bound()), kaiming),
+      gives(down_columns,
+            "The numbers are there, but go down the columns: they are drawn in the order of "
+            "memory, a[0], a[1], ..., row after row."),
+      gives(Values(right.size(), right[0]),
+            "All of a is one number: a generator that is made anew begins anew. Make one, and draw "
+            "from it rank * C times."),
+      gives(c.from({c.seed, 0, 0}, c.bound(), uniform),
+            "The stream is left out: Random{seed, 0, stream}. Two adapters of one seed would start "
+            "with the same numbers."),
+      gives(c.from({c.seed, c.stream, 0}, c.bound(), uniform), order),
+      gives(c.from({c.stream, 0, c.seed}, c.bound(), uniform), order),
+      gives(c.from({c.seed + c.stream, 0, 0}, c.bound(), uniform),
+            "seed + stream is another seed, and two pairs of them may have the same sum: "
+            "Random{seed, 0, stream}."),
+      gives(c.from({c.seed, 0, c.stream}, c.bound(), normal),
+            "These numbers are normal; uniform ones are asked for: 2 * uniform() - 1."),
+      gives(c.from({c.seed, 0, c.stream}, c.bound(), positive),
+            "All of a is positive: 2 * u - 1 is uniform between -1 and 1, u is not."),
+      when(broken, "Not all of a is written: it has rank * C values.")};
+}
+
 void examine_init(Exam& exam) {
-  struct Case {
-    int C, OC, rank;
-    std::uint64_t seed, stream;
-  };
-  for (const auto& [C, OC, rank, seed, stream] :
-       std::vector<Case>{{4, 3, 2, 1, 1}, {1, 1, 1, 1, 1}, {64, 5, 8, 7, 3}, {9, 40, 4, 7, 4}}) {
+  for (const InitCase& c : std::vector<InitCase>{
+           {4, 3, 2, 1, 1}, {1, 1, 1, 1, 1}, {64, 5, 8, 7, 3}, {9, 40, 4, 7, 4}}) {
+    const auto& [C, OC, rank, seed, stream] = c;
     Sandbox& s = exam.call(fmt::format("lora_init(C={}, OC={}, rank={}, seed={}, stream={})", C, OC,
                                        rank, seed, stream));
     float *a = s.output(std::int64_t{rank} * C), *b = s.output(std::int64_t{OC} * rank);
     ref::lora_init(a, b, C, OC, rank, seed, stream);
-    Random random{seed, 0, stream};
-    Values u;
-    for (int i = 0; i < rank * C; ++i) u.push_back(random.uniform());
-    const auto spread = [&](double bound) {
-      Values out;
-      for (const double value : u) out.push_back(bound * (2 * value - 1));
-      return out;
-    };
-    Values one_sided, down_columns(u.size());
-    for (const double value : u) one_sided.push_back(value / std::sqrt(double{1} * C));
-    for (std::size_t i = 0; i < u.size(); ++i) {
-      down_columns[i % rank * C + i / rank] = (2 * u[i] - 1) / std::sqrt(double{1} * C);
-    }
-    // As if the numbers came from another generator, or from another of its methods.
-    const auto from = [&](Random other, double factor, auto draw) {
-      Values out;
-      for (int i = 0; i < rank * C; ++i) out.push_back(factor * draw(other));
-      return out;
-    };
-    const double bound = 1 / std::sqrt(double{1} * C);
-    const auto uniform = [](Random& r) { return 2 * r.uniform() - 1; };
-    const auto normal = [](Random& r) { return r.normal(); };
     exam.expect_true(
         !(all_zero(s.values(a)) && all_zero(s.values(b))), "a and b are both zero",
         "a's gradient has b as a factor, and b's gradient has x A^T: where both factors are zero, "
         "both gradients are, and nothing is ever learned. a starts random.");
-    exam.expect(
-        "a", a, spread(1 / std::sqrt(double{1} * C)), {{"r", rank}, {"c", C}}, {.scale = 1},
-        {when([](const Answer& answer) { return all_zero(answer.actual); },
-              "a is zero and b is not. That would learn as well, but PEFT, and the paper, "
-              "have it the other way round: a random, b zero."),
-         gives(spread(1),
-               "The numbers are between -1 and 1. Divide by the root of C: x A^T sums C "
-               "products, and would be large."),
-         gives(spread(1 / std::sqrt(double{1} * rank)),
-               "You divide by the root of the rank. It is the root of C: a row of a meets "
-               "C numbers of x."),
-         gives(spread(1.0 / C), "You divide by C; it is the root of C."),
-         gives(spread(1 / std::sqrt(double{1} * OC)),
-               "You divide by the root of OC. It is the root of C: a row of a meets C numbers of "
-               "x."),
-         gives(down_columns,
-               "The numbers are there, but go down the columns: they are drawn in the order of "
-               "memory, a[0], a[1], ..., row after row."),
-         gives(from({seed, 0, 0}, bound, uniform),
-               "The stream is left out: Random{seed, 0, stream}. Two adapters of one seed would "
-               "start with the same numbers."),
-         gives(from({seed, stream, 0}, bound, uniform),
-               "The order is Random{seed, counter, stream}: the counter is 0, and the stream comes "
-               "last."),
-         gives(from({seed, 0, stream}, bound, normal),
-               "These numbers are normal; uniform ones are asked for: 2 * uniform() - 1."),
-         gives(one_sided, "All of a is positive: 2 * u - 1 is uniform between -1 and 1, u is not."),
-         when(broken, "Not all of a is written: it has rank * C values.")});
+    exam.expect("a", a, c.right(), {{"r", rank}, {"c", C}}, {.scale = 1}, init_mistakes(c));
     exam.expect("b", b, Values(static_cast<std::size_t>(OC * rank), 0.0), {{"o", OC}, {"r", rank}},
                 {.scale = 1},
                 {when(broken,
@@ -140,50 +156,27 @@ void examine_backward(Exam& exam) {
     const auto exact = test::lora_equation(size.N, size.C, size.OC, size.rank, size.scale)
                            .backward(in.all(), dout);
     const Slips slips{size, in, dout};
+    Values narrow;  // dout as it looks where rows are taken to be OC apart
+    for (int i = 0; i < size.N * size.OC; ++i) narrow.push_back(at(wide, size.before + i));
+    const Slips close{size, in, narrow};
     for (const bool with_dx : {true, false}) {
       Sandbox& s = exam.call(
           fmt::format("lora_backward({}){}", shape_of(size), with_dx ? "" : ", dx is nullptr"));
-      float* dx = s.accumulator(size.xs());
+      const Values start = random_values(size.xs(), 8, 3.0);
+      float* dx = s.accumulator(start);
       float *da = s.accumulator(size.as()), *db = s.accumulator(size.bs());
       const float *d = s.input(wide), *ax = s.input(slips.ax), *x = s.input(in.x);
       const float *a = s.input(in.a), *b = s.input(in.b);
       float* scratch = s.scratch(std::int64_t{size.N} * size.rank);
       ref::lora_backward(with_dx ? dx : nullptr, da, db, d + size.before, ax, x, a, b, scratch,
                          size.N, size.C, size.OC, size.width(), size.rank, size.scale);
-      const auto taken_narrow = [&](auto make) {
-        Values narrow;
-        for (int i = 0; i < size.N * size.OC; ++i) narrow.push_back(at(wide, size.before + i));
-        const Slips wrong{size, in, narrow};
-        return gives(make(wrong),
-                     "Rows of dout are taken to be OC apart. They are stride apart: row n begins "
-                     "at dout + n * stride.");
-      };
       const char* runs_on =
           "dax runs on from row to row: clear it before each row of dout, since each token has a "
           "dax of its own.";
-      std::vector<Mistake> known;
-      if (!with_dx) {
-        known.push_back(
-            gives(Values(exact[2].value.size(), 0.0),
-                  "db gets nothing where dx is nullptr. Only dx is not needed then: the "
-                  "adapter's own gradients are."));
-      }
-      const std::vector<Mistake> of_db = scale_mistakes(exact[2].value, size.scale, "db");
-      known.insert(known.end(), of_db.begin(), of_db.end());
-      known.push_back(taken_narrow([&](const Slips& w) { return w.db(size.scale); }));
-      known.push_back(gives(times(exact[2].value, 1.0 / std::max(size.N, 1)),
-                            "This is the mean over the tokens; the sum is asked for."));
-      known.push_back(gives(product(size.OC, size.rank, size.N,
-                                    [&](int o, int r, int n) {
-                                      const int i = o * size.rank + r;  // [rank, OC]: r, o
-                                      return size.scale * slips.d(n, i % size.OC) *
-                                             at(slips.ax,
-                                                std::int64_t{n} * size.rank + i / size.OC);
-                                    }),
-                            "db is written as [rank, OC]. It has b's shape: [OC, rank]."));
       exam.expect_added("db", db, exact[2].value, {{"o", size.OC}, {"r", size.rank}},
-                        within(exact[2], size.N + size.C + 2.0), known);
-      known = scale_mistakes(exact[1].value, size.scale, "da");
+                        within(exact[2], size.N + size.C + 2.0),
+                        db_mistakes(slips, close, exact[2].value, with_dx));
+      std::vector<Mistake> known = scale_mistakes(exact[1].value, size.scale, size.rank, "da");
       known.push_back(gives(slips.da(slips.summed(slips.dax(size.scale))), runs_on));
       known.push_back(
           when(broken,
@@ -191,14 +184,15 @@ void examine_backward(Exam& exam) {
                "does the sum over o go on beyond OC?"));
       const std::vector<Mistake> more = backward_mistakes(slips, "da");
       known.insert(known.end(), more.begin(), more.end());
-      known.push_back(taken_narrow([&](const Slips& w) { return w.da(w.dax(size.scale)); }));
+      known.push_back(gives(close.da(close.dax(size.scale)), kRowsOfDout));
       exam.expect_added("da", da, exact[1].value, {{"r", size.rank}, {"c", size.C}},
                         within(exact[1], size.N + size.OC + 2.0), known);
       if (!with_dx) continue;
-      known = scale_mistakes(exact[0].value, size.scale, "dx");
+      known = scale_mistakes(exact[0].value, size.scale, size.rank, "dx");
       known.push_back(gives(slips.dx(slips.summed(slips.dax(size.scale))), runs_on));
       const std::vector<Mistake> of_dx = backward_mistakes(slips, "dx");
       known.insert(known.end(), of_dx.begin(), of_dx.end());
+      known.push_back(dx_overwritten(slips, start));
       exam.expect_added("dx", dx, exact[0].value, {{"n", size.N}, {"c", size.C}},
                         within(exact[0], size.OC + size.rank + 2.0), known);
     }

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <string>
+#include <utility>
 
 #include "tests/lessons/grading/exam.h"
 #include "tests/ops/equations.h"
@@ -70,6 +72,21 @@ inline bool broken(const Answer& answer) {
   return false;
 }
 
+// As gives, where the mistake reads what is not there: that part of the answer is NaN.
+inline Mistake gives_known(Values wrong, std::string nudge) {
+  return when(
+      [wrong = std::move(wrong)](const Answer& a) {
+        bool differs = false;
+        for (std::size_t i = 0; i < wrong.size(); ++i) {
+          if (std::isnan(wrong[i])) continue;
+          if (!(std::abs(a.actual[i] - wrong[i]) <= 4 * a.allowed[i])) return false;
+          differs |= std::abs(wrong[i] - a.expected[i]) > 8 * a.allowed[i];
+        }
+        return differs;
+      },
+      std::move(nudge));
+}
+
 // x A^T
 inline Values down(const LoraSize& s, const Values& x, const Values& a) {
   return product(s.N, s.rank, s.C, [&](int n, int r, int c) {
@@ -102,6 +119,20 @@ inline std::vector<Mistake> ax_mistakes(const LoraSize& s, const Values& x, cons
                     }),
             "Rows of x are taken to be stride apart. They are C apart; it is out whose rows are "
             "stride apart."),
+      gives(product(s.N, s.rank, s.C,
+                    [&](int, int r, int c) { return at(x, c) * at(a, std::int64_t{r} * s.C + c); }),
+            "Every row of ax comes from row 0 of x: row n begins at x + n * C."),
+      gives(product(s.N, s.rank, s.C,
+                    [&](int n, int r, int c) {
+                      return at(x, std::int64_t{n} * s.C + c) * at(a, std::int64_t{r} * s.rank + c);
+                    }),
+            "Rows of a are taken to be rank apart. They are C apart: a[r, c] is at r * C + c."),
+      gives(product(s.N, s.rank, 1,
+                    [&](int n, int r, int) {
+                      const int i = n * s.rank + r;  // where [rank, N] has r, n
+                      return at(right, std::int64_t{i % s.N} * s.rank + i / s.N);
+                    }),
+            "ax is written as [rank, N]. It is [N, rank]: ax[n, r] is at n * rank + r."),
       when(
           [](const Answer& answer) {
             return std::all_of(answer.actual.begin(), answer.actual.end(),

@@ -81,6 +81,11 @@ inline std::vector<Mistake> forward_mistakes(const LoraSize& s, const Inputs& in
       gives(in_rows(s, right, s.OC),
             "Rows of out are taken to be OC apart. They are stride apart: row n begins at out + n "
             "* stride."),
+      gives(in_rows(s, right, 0),
+            "Every row is added to row 0 of out: row n begins at out + n * stride."),
+      gives_known(
+          up([&](int o, int r) { return std::int64_t{o} * s.OC + r; }),
+          "Rows of b are taken to be OC apart. They are rank apart: b[o, r] is at o * rank + r."),
       when(
           [s](const Answer& answer) {
             bool beside = false;
@@ -136,9 +141,15 @@ struct Slips {
   }
 };
 
-inline std::vector<Mistake> scale_mistakes(const Values& right, double scale,
+inline std::vector<Mistake> scale_mistakes(const Values& right, double scale, int rank,
                                            const std::string& name) {
   return {
+      gives(times(right, -1),
+            fmt::format("The sign of {} is turned: a gradient adds up what the forward pass "
+                        "multiplies by; whoever steps goes against it.",
+                        name)),
+      gives(times(right, 1.0 / rank),
+            fmt::format("{} is divided by the rank again: scale is alpha / rank already.", name)),
       gives(times(right, 1 / scale),
             fmt::format("The scale is missing in {}: out was scale times the product, so what "
                         "arrives at either factor has the scale, too.",
@@ -148,6 +159,55 @@ inline std::vector<Mistake> scale_mistakes(const Values& right, double scale,
                         "way of dax.",
                         name)),
       gives(Values(right.size(), 0.0), fmt::format("{} gets nothing.", name))};
+}
+
+// A matrix of `columns` of which every row has gone to row 0.
+inline Values into_row_0(const Values& right, int columns) {
+  Values out(right.size(), 0.0);
+  for (std::size_t i = 0; i < right.size(); ++i) {
+    out[i % static_cast<std::size_t>(columns)] += right[i];
+  }
+  return out;
+}
+
+inline constexpr const char* kRowsOfDout =
+    "Rows of dout are taken to be OC apart. They are stride apart: row n begins at dout + n * "
+    "stride.";
+
+// close: with rows of dout taken to be OC apart.
+inline std::vector<Mistake> db_mistakes(const Slips& slips, const Slips& close, const Values& right,
+                                        bool with_dx) {
+  const LoraSize& s = slips.s;
+  std::vector<Mistake> known;
+  if (!with_dx) {
+    known.push_back(gives(Values(right.size(), 0.0),
+                          "db gets nothing where dx is nullptr. Only dx is not needed then: the "
+                          "adapter's own gradients are."));
+  }
+  const std::vector<Mistake> of_scale = scale_mistakes(right, s.scale, s.rank, "db");
+  known.insert(known.end(), of_scale.begin(), of_scale.end());
+  const auto turned = [&](int o, int r, int n) {
+    const int i = o * s.rank + r;  // where [rank, OC] has r, o
+    return s.scale * slips.d(n, i % s.OC) * at(slips.ax, std::int64_t{n} * s.rank + i / s.OC);
+  };
+  const auto of_row_0 = [&](int o, int r, int n) {
+    return s.scale * slips.d(n, o) * at(slips.ax, r);
+  };
+  const auto with_b = [&](int o, int r, int n) {
+    return s.scale * slips.d(n, o) * at(slips.in.b, std::int64_t{o} * s.rank + r);
+  };
+  const std::vector<Mistake> more = {
+      gives(close.db(s.scale), kRowsOfDout),
+      gives(times(right, 1.0 / std::max(s.N, 1)),
+            "This is the mean over the tokens; the sum is asked for."),
+      gives(product(s.OC, s.rank, s.N, turned),
+            "db is written as [rank, OC]. It has b's shape: [OC, rank]."),
+      gives(product(s.OC, s.rank, s.N, of_row_0),
+            "db is made from row 0 of ax for every token: row n begins at ax + n * rank."),
+      gives(product(s.OC, s.rank, s.N, with_b),
+            "db is made from b itself. Its factor is ax, by which b was multiplied.")};
+  known.insert(known.end(), more.begin(), more.end());
+  return known;
 }
 
 // What arrives at da or dx where something of dax, a or b is taken for something else.
@@ -183,8 +243,24 @@ inline std::vector<Mistake> backward_mistakes(const Slips& slips, const std::str
                                            at(a, std::int64_t{c} * s.rank + r);
                                   }),
                           "a is read as [C, rank]. It is [rank, C]: a[r, c] is at r * C + c."));
+    known.push_back(gives(into_row_0(slips.dx(right), s.C),
+                          "Every token's gradient goes to row 0 of dx: row n begins at dx + n * "
+                          "C."));
     return known;
   }
+  known.push_back(gives(product(s.rank, s.C, s.N,
+                                [&](int r, int c, int n) {
+                                  return at(right, std::int64_t{n} * s.rank + r) * at(x, c);
+                                }),
+                        "da is made from row 0 of x for every token: row n begins at x + n * C."));
+  known.push_back(gives(product(s.rank, s.C, s.N,
+                                [&](int r, int c, int n) {
+                                  return at(right, std::int64_t{n} * s.rank + r) *
+                                         at(a, std::int64_t{r} * s.C + c);
+                                }),
+                        "da is made from a itself. Its factor is x, by which a was multiplied."));
+  known.push_back(gives(into_row_0(slips.da(right), s.C),
+                        "Every r adds to row 0 of da: da[r, c] is at r * C + c."));
   known.push_back(gives(slips.da(slips.ax),
                         "da is made from ax; it is dax, the gradient of ax, that it needs."));
   known.push_back(gives(product(s.rank, s.C, s.N,
@@ -195,6 +271,21 @@ inline std::vector<Mistake> backward_mistakes(const Slips& slips, const std::str
                                 }),
                         "da is written as [C, rank]. It has a's shape: [rank, C]."));
   return known;
+}
+
+// What is left where each r takes the place of the last: less what dx held before.
+inline Mistake dx_overwritten(const Slips& slips, const Values& start) {
+  const LoraSize& s = slips.s;
+  const Values dax = slips.dax(s.scale);
+  const int r = s.rank - 1;
+  return gives(product(s.N, s.C, 1,
+                       [&](int n, int c, int) {
+                         return at(dax, std::int64_t{n} * s.rank + r) *
+                                    at(slips.in.a, std::int64_t{r} * s.C + c) -
+                                at(start, std::int64_t{n} * s.C + c);
+                       }),
+               "dx is overwritten, for each r anew. It holds what came back through the frozen "
+               "weight: add to it (+=).");
 }
 
 inline std::vector<Mistake> merge_mistakes(const LoraSize& s, const Inputs& in,
