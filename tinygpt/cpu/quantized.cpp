@@ -3,8 +3,9 @@
 // Weights are packed in tiles of 16 rows, so that one lane of a vector is one row and no sum ever
 // crosses lanes: four columns of 16 rows make 64 bytes, eight such groups make the tile's part of a
 // block, and the block's 16 scales follow. Everything is read from front to back, once, in a single
-// stream: with the scales of a tile behind all its values, in a second one, weights came from memory
-// 1.25 times slower (51 GB/s; so, 64; a loop that does nothing but read, 65: two threads of Zen 5).
+// stream: with the scales of a tile behind all its values, in a second one, weights came from
+// memory 1.25 times slower (51 GB/s; so, 64; a loop that does nothing but read, 65: two threads of
+// Zen 5).
 #include <algorithm>
 #include <bit>
 #include <cmath>
@@ -32,7 +33,7 @@ constexpr int kParts = kTile / kLanes;  // vectors that a tile's rows take
 template <QuantType Type>
 constexpr std::int64_t kValueBytes = Type == QuantType::q8_0 ? kTile * 32 : kTile * 16;
 template <QuantType Type>
-constexpr std::int64_t kBlockBytes = kValueBytes<Type> + kTile * std::int64_t{sizeof(Float16)};
+constexpr std::int64_t kBlockBytes = kValueBytes<Type> + std::int64_t{sizeof(Float16)} * kTile;
 
 // Bytes of a tile of `blocks` blocks, so that every tile starts a cache line.
 std::int64_t tile_bytes(QuantType type, std::int64_t blocks) {
