@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <utility>
 
+#include "tinygpt/cpu/operands.h"
 #include "tinygpt/cpu/vec.h"
 
 namespace tinygpt::cpu {
@@ -20,17 +21,21 @@ inline constexpr int kTileColumns = kTileVectors * kLanes;
 //
 // for j < kTileColumns and as many rows r as the kernel has; row r of start and c lies at
 // r * start_step and r * c_step. A start_step of 0 gives every row the same start: a bias, zeros.
-struct TileTask {
+// Where an element of a and b is a pair (operands.h), a product is the sum of its two products, and
+// the depth and all steps count elements.
+template <class Element>
+struct TileTaskOf {
   std::int64_t depth;
-  const float* a;
+  const Element* a;
   std::int64_t a_step, a_row;
-  const float* b;
+  const Element* b;
   std::int64_t b_step;
   const float* start;
   std::int64_t start_step;
   float* c;
   std::int64_t c_step;
 };
+using TileTask = TileTaskOf<float>;
 
 inline constexpr int kAnyRow = 0;  // a_row is what the task says, not a constant
 
@@ -39,11 +44,11 @@ inline constexpr int kAnyRow = 0;  // a_row is what the task says, not a constan
 // measured on Zen 3) and the load ports two thirds of it. The tile's lines of c are fetched while
 // the products run. The loop must not be unrolled: then GCC drops b0 and b1 and makes every
 // multiplication load B again, which costs a third.
-template <int Rows, int ARow>
-void tile(const TileTask& task) {
+template <class Operands, int Rows, int ARow>
+void tile(const TileTaskOf<typename Operands::Element>& task) {
   const std::int64_t a_row = ARow == kAnyRow ? task.a_row : ARow;
-  const float* a = task.a;
-  const float* b = task.b;
+  const auto* a = task.a;
+  const auto* b = task.b;
 #pragma GCC unroll 16
   for (int r = 0; r < Rows; ++r) {
     __builtin_prefetch(task.c + r * task.c_step, 1);
@@ -52,12 +57,12 @@ void tile(const TileTask& task) {
   Vec sum[Rows][kTileVectors] = {};
 #pragma GCC unroll 1
   for (std::int64_t k = 0; k < task.depth; ++k, a += task.a_step, b += task.b_step) {
-    const Vec b0 = load(b), b1 = load(b + kLanes);
+    const Vec b0 = Operands::load_elements(b), b1 = Operands::load_elements(b + kLanes);
 #pragma GCC unroll 16
     for (int r = 0; r < Rows; ++r) {
-      const Vec a_r = broadcast(a[r * a_row]);
-      sum[r][0] += a_r * b0;
-      sum[r][1] += a_r * b1;
+      const Vec a_r = Operands::broadcast_element(a[r * a_row]);
+      sum[r][0] = Operands::multiply_add(sum[r][0], a_r, b0);
+      sum[r][1] = Operands::multiply_add(sum[r][1], a_r, b1);
     }
   }
 #pragma GCC unroll 16
@@ -69,19 +74,20 @@ void tile(const TileTask& task) {
   }
 }
 
-using Tile = void(const TileTask& task);
+template <class Operands>
+using Tile = void(const TileTaskOf<typename Operands::Element>& task);
 
-template <int ARow, std::size_t... I>
-constexpr std::array<Tile*, sizeof...(I)> make_tiles(std::index_sequence<I...>) {
-  return {tile<static_cast<int>(I) + 1, ARow>...};
+template <class Operands, int ARow, std::size_t... I>
+constexpr std::array<Tile<Operands>*, sizeof...(I)> make_tiles(std::index_sequence<I...>) {
+  return {tile<Operands, static_cast<int>(I) + 1, ARow>...};
 }
-template <int ARow>
-inline constexpr auto kTiles = make_tiles<ARow>(std::make_index_sequence<kTileRows>{});
+template <class Operands, int ARow>
+inline constexpr auto kTiles = make_tiles<Operands, ARow>(std::make_index_sequence<kTileRows>{});
 
 // A tile of `rows` rows: a ragged last tile costs only its own.
-template <int ARow>
-inline void run_tile(int rows, const TileTask& task) {
-  kTiles<ARow>[static_cast<std::size_t>(rows - 1)](task);
+template <int ARow, class Operands = FloatOperands>
+inline void run_tile(int rows, const TileTaskOf<typename Operands::Element>& task) {
+  kTiles<Operands, ARow>[static_cast<std::size_t>(rows - 1)](task);
 }
 
 alignas(64) inline constexpr float kZeros[kTileColumns] = {};
