@@ -52,6 +52,29 @@ inline Vec load_up_to(const float* p, std::int64_t n) {
   return n >= kLanes ? load(p) : load_part(p, std::max<std::int64_t>(n, 0));
 }
 
+// panel[i] = elements of `steps` rows of the source, which have `left` values from here on. The
+// next step overwrites what lies behind the panel, unless this is the last.
+template <int Width, class Operands>
+inline void pack_step(typename Operands::Element* panel, const float* row, std::int64_t step,
+                      std::int64_t steps, std::int64_t left, bool last) {
+  if constexpr (!Operands::kRounded) {
+    if (left >= Width) {
+      std::memcpy(panel, row, Width * sizeof(float));
+    } else {
+      std::memset(panel, 0, Width * sizeof(float));
+      std::memcpy(panel, row, static_cast<std::size_t>(left) * sizeof(float));
+    }
+  } else {
+#pragma GCC unroll 4
+    for (int i = 0; i < Width; i += kLanes) {
+      const Vec first = load_up_to(row + i, left - i);
+      const Vec second = steps > 1 ? load_up_to(row + step + i, left - i) : Vec{};
+      store_then_overwrite(panel + i, Operands::across_depth(first, second),
+                           std::min(kLanes, Width - i), last);
+    }
+  }
+}
+
 }  // namespace detail
 
 // panel[k * Width + i] = source[i * step + k]: the inner dimension is contiguous in the source.
@@ -100,19 +123,11 @@ void pack_along(typename Operands::Element* panels, std::int64_t panel_size, con
     typename Operands::Element* panel = panels;
     for (std::int64_t i = 0; i < width; i += Width, panel += panel_size) {
       for (std::int64_t k = k0; k < k1; ++k) {
-        const float* row = source + k * Operands::kDepth * step + i;
-        const bool has_second = (k + 1) * Operands::kDepth <= depth;
-#pragma GCC unroll 4
-        for (int i0 = 0; i0 < Width; i0 += kLanes) {
-          const std::int64_t left = width - i - i0;
-          const Vec first = detail::load_up_to(row + i0, left);
-          const Vec second = Operands::kDepth > 1 && has_second
-                                 ? detail::load_up_to(row + step + i0, left)
-                                 : Vec{};
-          detail::store_then_overwrite(panel + k * Width + i0,
-                                       Operands::across_depth(first, second),
-                                       std::min(kLanes, Width - i0), k + 1 == k1);
-        }
+        const std::int64_t steps =
+            std::min<std::int64_t>(Operands::kDepth, depth - k * Operands::kDepth);
+        detail::pack_step<Width, Operands>(panel + k * Width,
+                                           source + k * Operands::kDepth * step + i, step, steps,
+                                           width - i, k + 1 == k1);
       }
     }
   }
