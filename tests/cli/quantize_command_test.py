@@ -121,6 +121,26 @@ class QuantizeTest(ProgramTest):
         self.assertLess(0, apart[1])
         self.assertLess(10 * apart[1], apart[2])
 
+    def test_a_file_is_judged_by_what_generate_computes_or_as_floats(self):
+        for family, model in self.models.items():
+            self.succeed("export", model, "--type", "f32", "--out", "f32.gguf")
+            self.quantize(family, "q4_0", "four.gguf")
+            self.quantize(family, "q4_0", "wide", "--overwrite")
+            plain, wide = self.loss(model), self.loss("wide")
+            self.assertAlmostEqual(self.loss("f32.gguf")["loss"], plain["loss"], places=5)
+            integers = self.loss("four.gguf", "--reference", "four.gguf")
+            self.assertEqual(integers["divergence"], 0)
+            floats = self.loss("four.gguf", "--floats", "--reference", "wide")
+            self.assertAlmostEqual(floats["loss"], wide["loss"], places=6)
+            self.assertLess(abs(floats["divergence"]), 1e-9)
+            # Activations in eight bits move the predictions a little, and no more.
+            self.assertNotEqual(integers["loss"], floats["loss"])
+            apart = self.loss("four.gguf", "--reference", "wide")["divergence"]
+            self.assertLess(1e-7, apart)
+            self.assertLess(apart, 0.1 * self.loss("four.gguf", "--reference", model)["divergence"])
+            products = [result["products"] for result in (plain, self.loss("f32.gguf"), integers, floats)]
+            self.assertEqual(products, ["floats", "floats", "integers", "floats"])
+
     def test_refuses_what_makes_no_sense(self):
         model = self.models["gpt2"]
         words = ("quantize", "--model", model, "--out", "m.gguf", "--method")

@@ -35,6 +35,7 @@ struct Arguments {
   int context = 0;  // 0: the model's
   int batch = 8;
   std::int64_t tokens = 200'000;
+  bool floats = false;
   bool speed = false;
   bool json = false;
   KernelChoice kernels;
@@ -44,7 +45,8 @@ struct Arguments {
 struct Row {
   std::string model;
   std::int64_t bytes = 0;  // of its file
-  Evaluation result;
+  bool integers = false;   // were multiplied
+  Evaluation result{};
   double bytes_per_token = 0;
   std::optional<double> floor{};  // nats per byte
   double tokens_per_second = 0;   // 0: not measured
@@ -63,20 +65,40 @@ std::int64_t file_bytes(const fs::path& model) {
   return bytes;
 }
 
-Gpt<float> load_model(const ModelSource& source, const Arguments& a, const Kernels& kernels,
-                      int T) {
+// A model that predicts: a folder in floats; a GGUF file through the engine, which computes what
+// `generate` does, or with --floats in floats as well.
+struct Loaded {
+  std::optional<Gpt<float>> gpt;
+  std::unique_ptr<GgufWeights> file;
+  std::optional<Engine<float>> engine;
+
+  Predictor predictor() { return {gpt ? &*gpt : nullptr, engine ? &*engine : nullptr}; }
+  bool multiplies_integers() const { return file && !file->matrices.empty(); }
+};
+
+Loaded load_model(const ModelSource& source, const Arguments& a, const Kernels& kernels, int T) {
+  Loaded m;
+  if (source.gguf && !a.floats) {
+    EngineSettings settings;
+    settings.capacity = T;
+    settings.rows = settings.logit_rows = std::min(T, kEngineRows);
+    check_engine_memory(source, kernels, settings);
+    m.file = open_gguf_weights(source.path, kernels.ops, kernels.memory);
+    m.engine = make_engine(m.file->weights, settings);
+    return m;
+  }
   check_memory(kernels.memory,
                memory_ledger(source.config, kernels.ops, Purpose::inference, a.batch, T).total *
                    (a.reference.empty() ? 1 : 2),
                source.path.string(), "choose a smaller --batch or --context");
-  Gpt<float> model =
-      make_gpt(source.config, kernels.ops, kernels.memory, Purpose::inference, a.batch, T);
-  load_weights(model, source);
-  return model;
+  m.gpt = make_gpt(source.config, kernels.ops, kernels.memory, Purpose::inference, a.batch, T);
+  load_weights(*m.gpt, source);
+  return m;
 }
 
-Gpt<float> load_reference(const Arguments& a, const ModelSource& source, const Kernels& kernels,
-                          int T) {
+Loaded load_reference(const Arguments& a, const ModelSource& source, const Kernels& kernels,
+                      int T) {
+  if (a.reference.empty()) return {};
   const ModelSource other = open_model(a.reference);
   check(other.config.vocab_size == source.config.vocab_size && T <= other.config.context_length,
         [&] { return fmt::format("--reference {}: is a model of other tokens", a.reference); });
@@ -118,18 +140,18 @@ Row evaluate_model(const std::string& path, const Arguments& a, const Kernels& k
                        source.config.context_length);
   });
   const TokenText text = open_text(a.data, Split::validation, source.tokenizer);
-  Gpt<float> model = load_model(source, a, kernels, T);
-  Gpt<float> reference;
-  if (!a.reference.empty()) reference = load_reference(a, source, kernels, T);
+  Loaded model = load_model(source, a, kernels, T);
+  Loaded reference = load_reference(a, source, kernels, T);
   const ValidationPlan plan{T, 0, text.boundary_for(T)};
   const auto show = [&](double done) {
     status.show(fmt::format("{}: reading {:.0f}%", path, 100 * done));
     return !was_interrupted();
   };
   const std::int64_t most = std::max<std::int64_t>(a.tokens / T, 1);
-  Row row{path, file_bytes(path), {}, text.bytes_per_token, text.floor};
-  row.result =
-      evaluate(model, *text.tokens, plan, most, show, a.reference.empty() ? nullptr : &reference);
+  Row row{path, file_bytes(path), model.multiplies_integers()};
+  row.bytes_per_token = text.bytes_per_token;
+  row.floor = text.floor;
+  row.result = evaluate(model.predictor(), *text.tokens, plan, most, show, reference.predictor());
   if (a.speed && !was_interrupted()) {
     status.show(fmt::format("{}: writing", path));
     row.tokens_per_second = measure_speed(source, kernels, *text.tokens);
@@ -138,10 +160,13 @@ Row evaluate_model(const std::string& path, const Arguments& a, const Kernels& k
   return row;
 }
 
+const char* products_of(const Row& row) { return row.integers ? "integers" : "floats"; }
+
 void print_json(const Arguments& a, const Row& row) {
   nlohmann::ordered_json line = {{"model", replace_invalid_utf8(row.model)},
                                  {"data", replace_invalid_utf8(a.data)},
                                  {"bytes", row.bytes},
+                                 {"products", products_of(row)},
                                  {"tokens", row.result.tokens},
                                  {"loss", row.result.loss},
                                  {"perplexity", std::exp(row.result.loss)},
@@ -154,6 +179,7 @@ void print_json(const Arguments& a, const Row& row) {
 
 void print_one(const Arguments& a, const Row& row) {
   fmt::print("tokens          {}\n", row.result.tokens);
+  fmt::print("products        of {}\n", products_of(row));
   fmt::print("loss            {:.5f} nats per token\n", row.result.loss);
   fmt::print("perplexity      {:.5f}\n", std::exp(row.result.loss));
   fmt::print("bits per byte   {:.5f}\n", row.bits_per_byte());
@@ -220,8 +246,12 @@ void add_eval_command(CLI::App& app) {
                       "Another model: print the divergence from its predictions, too");
   command->add_option("--context", a->context,
                       "Tokens in a window (default: as many as the model sees)");
-  command->add_option("--batch", a->batch, "Windows in a pass")->capture_default_str();
+  command->add_option("--batch", a->batch, "Windows in a pass, of a model in floats")
+      ->capture_default_str();
   command->add_option("--tokens", a->tokens, "Tokens read at most")->capture_default_str();
+  command->add_flag("--floats", a->floats,
+                    "Turn a GGUF file's weights into floats (default: multiply them as generate "
+                    "does, by activations in 8 bits)");
   command->add_flag("--speed", a->speed, "Let it write, too, and print tokens a second");
   command->add_flag("--json", a->json, "Print one JSON object a model");
   add_kernel_options(*command, a->kernels);

@@ -277,8 +277,7 @@ void keep_awake(void (*pass)(void* context), void* context, int rows,
                 std::int64_t multiplications) {
   const int threads = omp_get_max_threads();
   if (threads == 1 || threads > kMostThreads || rows > kFewRows ||
-      multiplications < kAwakeMultiplications || leader.awake || omp_in_parallel() != 0 ||
-      std::getenv("TEAM_OFF")) {
+      multiplications < kAwakeMultiplications || leader.awake || omp_in_parallel() != 0) {
     pass(context);
     return;
   }

@@ -13,8 +13,6 @@
 namespace tinygpt {
 namespace {
 
-constexpr int kMostRows = 256;  // of a pass where nothing else is asked for
-
 template <class Real>
 EngineBuffers<Real> plan_buffers(const GptConfig& c, const EngineSettings& s, void* base) {
   Bump bump{static_cast<std::byte*>(base)};
@@ -121,7 +119,8 @@ EngineSettings complete_settings(EngineSettings s, const GptConfig& c) {
   if (s.logit_rows == 0) s.logit_rows = s.sequences;
   refuse_unless(s.logit_rows >= 1 && s.logit_rows <= kMost, "the rows of logits", s.logit_rows, 1,
                 kMost);
-  if (s.rows == 0) s.rows = std::max({std::min(s.capacity, kMostRows), s.sequences, s.logit_rows});
+  if (s.rows == 0)
+    s.rows = std::max({std::min(s.capacity, kEngineRows), s.sequences, s.logit_rows});
   refuse_unless(s.rows >= 1 && s.rows <= kMost, "the tokens of a pass", s.rows, 1, kMost);
   return s;
 }

@@ -12,6 +12,8 @@
 
 namespace tinygpt {
 
+inline constexpr int kEngineRows = 256;  // of a pass where nothing else is asked for
+
 struct EngineSettings {
   int sequences = 1;   // that the cache has room for
   int capacity = 0;    // tokens that each may have; 0: the model's context_length

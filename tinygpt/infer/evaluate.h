@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 
+#include "tinygpt/infer/engine.h"
 #include "tinygpt/model/gpt.h"
 #include "tinygpt/text/batches.h"
 #include "tinygpt/text/token_file.h"
@@ -19,12 +20,21 @@ struct Evaluation {
   double divergence = 0;
 };
 
-// Runs the model over the plan's windows (text/batches.h), up to `most` of them, spread evenly over
-// the file. The model takes as many at once as it has room for. `progress` is called with the share
-// that is done, and stops it by returning false. A reference is a model of the same vocabulary with
-// the same room; nullptr: none. Throws Error where the file is shorter than a window.
-Evaluation evaluate(Gpt<float>& model, const TokenFile& file, const ValidationPlan& plan,
+// Who predicts, one of both: a model, which multiplies floats, as many windows at once as it has
+// room for; or an engine with a free sequence of a window's length, which takes one window after
+// another. Quantized weights stay integers in an engine, and activations are rounded to eight bits
+// to meet them: that is how a text is written, and what it costs is in its predictions.
+struct Predictor {
+  Gpt<float>* model = nullptr;
+  Engine<float>* engine = nullptr;
+};
+
+// Runs it over the plan's windows (text/batches.h), up to `most` of them, spread evenly over the
+// file. `progress` is called with the share that is done, and stops it by returning false. A
+// reference has the same vocabulary; one of nothing: there is none. Throws Error where the file is
+// shorter than a window.
+Evaluation evaluate(const Predictor& predictor, const TokenFile& file, const ValidationPlan& plan,
                     std::int64_t most, const std::function<bool(double)>& progress = {},
-                    Gpt<float>* reference = nullptr);
+                    const Predictor& reference = {});
 
 }  // namespace tinygpt

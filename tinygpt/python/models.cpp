@@ -184,7 +184,8 @@ void bind_files(py::class_<ModelState, SharedModel>& c) {
         return without_gil([&] { return load_state(path, device, kernels); });
       },
       py::arg("path"), py::arg("device") = "cpu", py::arg("kernels") = "cpu",
-      "A model's folder (config.json, model.safetensors, tokenizer.json) or a GGUF file.");
+      "A model's folder (config.json, model.safetensors, tokenizer.json) or a GGUF file, whose "
+      "weights are turned into floats.");
   c.def(
       "save",
       [](const SharedModel& s, const fs::path& folder, const Tokenizer* tokenizer) {
