@@ -75,10 +75,11 @@ void tile(const TileTaskOf<typename Operands::Element>& task) {
 }
 
 template <class Operands>
-using Tile = void(const TileTaskOf<typename Operands::Element>& task);
+using TileOf = void(const TileTaskOf<typename Operands::Element>& task);
+using Tile = TileOf<FloatOperands>;
 
 template <class Operands, int ARow, std::size_t... I>
-constexpr std::array<Tile<Operands>*, sizeof...(I)> make_tiles(std::index_sequence<I...>) {
+constexpr std::array<TileOf<Operands>*, sizeof...(I)> make_tiles(std::index_sequence<I...>) {
   return {tile<Operands, static_cast<int>(I) + 1, ARow>...};
 }
 template <class Operands, int ARow>
