@@ -30,14 +30,25 @@ Values joined(const Sandbox& s, std::initializer_list<const float*> buffers) {
   return all;
 }
 
-Values linear(const Ops<float>& ops, Sandbox& s) {
-  const float *x = s.input(random_values(kCount, 1)), *w = s.input(random_values(OC * C, 2));
+Values linear_of_width(const Ops<float>& ops, Sandbox& s, int width) {
+  const auto size = std::int64_t{N} * width;
+  const float *x = s.input(random_values(size, 1)), *w = s.input(random_values(OC * width, 2));
   const float *b = s.input(random_values(OC, 3)), *d = s.input(random_values(N * OC, 4));
-  float *out = s.output(N * OC), *dx = s.accumulator(kCount), *dw = s.accumulator(OC * C);
-  float *db = s.accumulator(OC), *scratch = s.scratch(ops.linear_scratch_size(N, C, OC));
-  ops.linear_forward(out, x, w, b, scratch, N, C, OC);
-  ops.linear_backward(dx, dw, db, d, x, w, scratch, N, C, OC);
+  float *out = s.output(N * OC), *dx = s.accumulator(size), *dw = s.accumulator(OC * width);
+  float *db = s.accumulator(OC), *scratch = s.scratch(ops.linear_scratch_size(N, width, OC));
+  ops.linear_forward(out, x, w, b, scratch, N, width, OC);
+  ops.linear_backward(dx, dw, db, d, x, w, scratch, N, width, OC);
   return joined(s, {out, dx, dw, db});
+}
+
+// Ragged panels, whole ones and whole ones of far rows: fast products pack each in another way.
+Values linear(const Ops<float>& ops, Sandbox& s) {
+  Values all = linear_of_width(ops, s, C);
+  for (const int width : {192, 1056}) {
+    const Values more = linear_of_width(ops, s, width);
+    all.insert(all.end(), more.begin(), more.end());
+  }
+  return all;
 }
 
 Values lora(const Ops<float>& ops, Sandbox& s) {

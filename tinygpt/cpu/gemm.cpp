@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "tinygpt/cpu/blocking.h"
 #include "tinygpt/cpu/microkernel.h"
 #include "tinygpt/cpu/parallel.h"
 #include "tinygpt/cpu/vecmath.h"
@@ -13,101 +14,14 @@
 namespace tinygpt::cpu {
 namespace {
 
-// Depth of one pass of the microkernel. A panel of B (24 KB at 8 lanes) and one of A (9 KB) meet
-// in the level-1 cache. Pairs are read from level 2 as fast, and deeper passes leave c alone for
-// longer: 2% of their time (3% of dX in a step of nano-10m).
-template <class Operands>
-constexpr std::int64_t kPassDepth = Operands::kDepth == 1 ? 384 : 768;
-// Tiles of rows in a task's block of A, at most: 74 KB of floats at 8 lanes, small beside a
-// level-2 cache. Twice or half as many measured the same; fewer rows share out more evenly.
-constexpr std::int64_t kTaskTiles = 8;
-constexpr std::int64_t kTaskRows = kTaskTiles * kTileRows;
-// The packed block of B that all threads share: 4 MB of the level-3 cache, whatever the matrix.
-constexpr std::int64_t kSharedPasses = 6;
-template <class Operands>
-constexpr std::int64_t kSharedDepth = kSharedPasses* kPassDepth<Operands>;
-constexpr std::int64_t kSharedFloats = std::int64_t{1} << 20;
-// A task's columns shrink to this when there are few rows to share out.
-constexpr std::int64_t kLeastTaskColumns = 8 * kTileColumns;
-constexpr std::int64_t kPageFloats = 1024;
 // Rows of B that a thread packs at a time.
 constexpr std::int64_t kPackDepth = 64;
-// Tasks a thread should find, so that the last one to finish keeps the others waiting only briefly.
-constexpr std::int64_t kTasksPerThread = 12;
-
-// How the loops are cut. Blocks of one loop are as equal as their granule allows: 1,025 rows make
-// no block of 1. Depths count elements (operands.h) here and in all that follows, but for that of
-// the product itself: a pair of bf16 is as large as a float, so the caches hold as many.
-struct Blocking {
-  std::int64_t shared_depth, shared_columns;  // of the packed block of B
-  std::int64_t pass_depth;                    // of one pass over it
-  std::int64_t row_tasks, column_tasks;       // that share out a block
-  int threads;
-};
-
-std::int64_t even_blocks(std::int64_t n, std::int64_t largest, std::int64_t granule) {
-  return round_up(ceil_div(n, ceil_div(n, largest)), granule);
-}
-
-// Where rows lie contiguous along the depth, the microkernel reads as many streams as the tile has
-// rows, which the hardware fetches ahead; packing them first took 2 to 5% of the time. Rows whose
-// distance is a multiple of a page compete for the same places in the cache, so those are packed.
-// So are columns: read where they lie they are as fast in a cache, and slower from memory by a
-// fifth of a weight's gradient (measured in a step of nano-10m, Zen 5).
-template <class Operands>
-bool reads_in_place(const MatrixView& a) {
-  return !Operands::kRounded && a.column_step == 1 && a.row_step % kPageFloats != 0;
-}
-
-// Every thread should find the same number of tasks, all of nearly the same size. Rows that have to
-// be packed are cut finely first, since each cut through the columns packs them once more.
-template <class Operands>
-void choose_tasks(Blocking& cut, const Gemm& p) {
-  const std::int64_t tiles = ceil_div(p.rows, kTileRows);
-  const std::int64_t wanted = cut.threads == 1 ? 1 : cut.threads * kTasksPerThread;
-  const std::int64_t least = ceil_div(tiles, kTaskTiles);
-  const std::int64_t finest =
-      reads_in_place<Operands>(p.a) ? least : std::max(least, ceil_div(tiles, 2));
-  cut.row_tasks = std::clamp(wanted, least, finest);
-  if (cut.row_tasks + cut.threads <= tiles) cut.row_tasks = round_up(cut.row_tasks, cut.threads);
-  const bool many = cut.row_tasks * 3 >= wanted;  // a quarter more or less is no matter
-  const std::int64_t most = std::max<std::int64_t>(cut.shared_columns / kLeastTaskColumns, 1);
-  cut.column_tasks =
-      reads_in_place<Operands>(p.a) || !many ? std::min(most, ceil_div(wanted, cut.row_tasks)) : 1;
-}
-
-template <class Operands>
-Blocking choose_blocking(const Gemm& p) {
-  Blocking cut;
-  cut.threads = threads_for(p.rows * p.columns * p.depth / 32);
-  const std::int64_t depth = elements_of<Operands>(p.depth);
-  cut.pass_depth = even_blocks(depth, kPassDepth<Operands>, 1);
-  // Rows that have to be packed are packed once for each block of columns: all of these at once,
-  // and less of the depth.
-  const std::int64_t passes_of_all =
-      kSharedFloats / (cut.pass_depth * round_up(p.columns, kTileColumns));
-  const std::int64_t passes = reads_in_place<Operands>(p.a)
-                                  ? kSharedPasses
-                                  : std::clamp<std::int64_t>(passes_of_all, 1, kSharedPasses);
-  cut.shared_depth = std::min(passes * cut.pass_depth, depth);
-  const std::int64_t columns_that_fit =
-      std::max<std::int64_t>(kSharedFloats / cut.shared_depth / kTileColumns, 1) * kTileColumns;
-  cut.shared_columns = even_blocks(p.columns, columns_that_fit, kTileColumns);
-  choose_tasks<Operands>(cut, p);
-  return cut;
-}
-
-// The first row or column of part number `part` of `parts`, in whole tiles.
-std::int64_t part_begin(std::int64_t n, std::int64_t granule, std::int64_t part,
-                        std::int64_t parts) {
-  return std::min(ceil_div(n, granule) * part / parts * granule, n);
-}
 
 // What a thread works on at the moment: depth [k, k + depth) of columns [column, column + columns).
 template <class Operands>
 struct SharedBlock {
   const typename Operands::Element*
-      packed;  // panels of kTileColumns columns, each `depth` steps long
+      packed;  // panels of kTileColumns columns, each `depth` steps long, if B is packed
   std::int64_t column, columns;
   std::int64_t k, depth;
 };
@@ -157,23 +71,40 @@ void finish_tile(const Gemm& p, std::int64_t row, std::int64_t column, int rows,
   }
 }
 
-// A block of A as the microkernel reads it: packed, or where it lies.
+// A panel of A or B as the microkernel reads it: packed, where it lies, or where it lies while it
+// is packed to `pack_to`. `step` leads to the next place along the depth; of a panel of A,
+// `row_step` to the next row.
 template <class Operands>
-struct RowsOfA {
+struct Panel {
   const typename Operands::Element* data;
-  std::int64_t k_step, row_step;
+  std::int64_t step;
+  std::int64_t row_step = 1;
+  typename Operands::Element* pack_to = nullptr;
 };
 
+template <class Operands, bool PacksB>
+void run_tile_for(int rows, const TileTaskOf<typename Operands::Element>& task) {
+  if constexpr (!Operands::kRounded) {
+    if (task.packed_a != nullptr) return run_tile<1, true, PacksB, Operands>(rows, task);
+  }
+  if (task.a_row == 1) {
+    run_tile<1, false, PacksB, Operands>(rows, task);
+  } else {
+    run_tile<kAnyRow, false, PacksB, Operands>(rows, task);
+  }
+}
+
 template <class Operands>
-void multiply_tile(const Gemm& p, const Pass& pass, const RowsOfA<Operands>& a,
-                   const typename Operands::Element* b, std::int64_t row, std::int64_t column,
-                   int rows, int columns) {
+void multiply_tile(const Gemm& p, const Pass& pass, const Panel<Operands>& a,
+                   const Panel<Operands>& b, std::int64_t row, std::int64_t column, int rows,
+                   int columns) {
   float* c = p.c + row * p.columns + column;
   const bool add_to_c = p.accumulate || !pass.first;
   const float* start = add_to_c ? c : p.bias != nullptr ? p.bias + column : kZeros;
   const std::int64_t start_step = add_to_c ? p.columns : 0;
-  TileTaskOf<typename Operands::Element> task{
-      pass.depth, a.data, a.k_step, a.row_step, b, kTileColumns, start, start_step, c, p.columns};
+  TileTaskOf<typename Operands::Element> task{pass.depth, a.data,    a.step,    a.row_step,
+                                              b.data,     b.step,    start,     start_step,
+                                              c,          p.columns, a.pack_to, b.pack_to};
   const bool finish = pass.last && (p.gelu != nullptr || p.slope_of != nullptr);
   alignas(64) float edge[kTileRows * kTileColumns];
   if (columns < kTileColumns) {  // ragged: a whole tile beside c, of which the valid part is taken
@@ -182,10 +113,10 @@ void multiply_tile(const Gemm& p, const Pass& pass, const RowsOfA<Operands>& a,
     task.c = edge;
     task.c_step = kTileColumns;
   }
-  if (a.row_step == 1) {
-    run_tile<1, Operands>(rows, task);
+  if (!Operands::kRounded && task.packed_b != nullptr) {
+    run_tile_for<Operands, !Operands::kRounded>(rows, task);
   } else {
-    run_tile<kAnyRow, Operands>(rows, task);
+    run_tile_for<Operands, false>(rows, task);
   }
   for (int r = 0; r < rows && columns < kTileColumns; ++r) {
     for (int j = 0; j < columns; ++j) {
@@ -194,6 +125,18 @@ void multiply_tile(const Gemm& p, const Pass& pass, const RowsOfA<Operands>& a,
   }
   if (finish) finish_tile(p, row, column, rows, columns);
 }
+
+// A thread's own room.
+template <class Operands>
+struct Room {
+  typename Operands::Element* a;  // kTaskTiles panels
+  typename Operands::Element* b;  // one panel
+};
+
+// One task: rows and columns of c, for all depth of a shared block.
+struct Task {
+  std::int64_t row, row_end, column, column_end;
+};
 
 // Operands that are rounded are copied in any case. Rows that are contiguous stay rows then: the
 // microkernel reads them where they lie as well as panels, and they need no transposition.
@@ -205,59 +148,85 @@ bool keeps_rows(const MatrixView& a) {
 // Elements from one such row to the next: whole vectors, and never a multiple of a page.
 constexpr std::int64_t row_size(std::int64_t depth) { return (depth / 16 + 2) * 16; }
 
-// Rows [row, row + rows) of A, elements [k, k + depth), for rows_of_a.
+// All rows of A of a task, elements [k, k + depth), for panel_of_a.
 template <class Operands>
-void pack_a(const Gemm& p, typename Operands::Element* packed, std::int64_t k, std::int64_t row,
-            std::int64_t rows, std::int64_t depth) {
-  const MatrixView source{p.a.data + row * p.a.row_step + k * Operands::kDepth * p.a.column_step,
+void pack_a(const Gemm& p, const Task& task, std::int64_t k, std::int64_t depth,
+            const Room<Operands>& room) {
+  const std::int64_t rows = task.row_end - task.row, first = k * Operands::kDepth;
+  const MatrixView source{p.a.data + task.row * p.a.row_step + first * p.a.column_step,
                           p.a.row_step, p.a.column_step};
   const std::int64_t floats = floats_of<Operands>(p, k, depth);
   if (keeps_rows<Operands>(p.a)) {
-    pack_rows<Operands>(packed, row_size(depth), source, rows, floats);
+    pack_rows<Operands>(room.a, row_size(depth), source, rows, floats);
   } else {
-    pack<kTileRows, Operands>(packed, source, rows, floats);
+    pack<kTileRows, Operands>(room.a, source, rows, floats);
   }
 }
 
-// Where row `row` begins: in place, or in what pack_a has packed of the rows from `first` on.
+// The panel of A at `row` in a pass that begins at k, for the tile at `column`.
 template <class Operands>
-RowsOfA<Operands> rows_of_a(const Gemm& p, const typename Operands::Element* packed, std::int64_t k,
-                            std::int64_t first, std::int64_t row, std::int64_t depth) {
+Panel<Operands> panel_of_a(const Gemm& p, Reads reads, const Task& task, std::int64_t k,
+                           std::int64_t depth, std::int64_t row, std::int64_t column,
+                           const Room<Operands>& room) {
+  if (keeps_rows<Operands>(p.a)) {
+    return {room.a + (row - task.row) * row_size(depth), 1, row_size(depth)};
+  }
+  auto* packed = room.a + (row - task.row) * depth;
   if constexpr (!Operands::kRounded) {
-    if (reads_in_place<Operands>(p.a)) {
-      return {p.a.data + row * p.a.row_step + k * p.a.column_step, p.a.column_step, p.a.row_step};
+    const float* there = p.a.data + row * p.a.row_step + k * p.a.column_step;
+    if (reads == Reads::in_place) return {there, p.a.column_step, p.a.row_step};
+    if (reads == Reads::packed_on_the_way && column == task.column) {
+      return {there, p.a.column_step, 1, packed};
     }
   }
-  if (keeps_rows<Operands>(p.a)) {
-    return {packed + (row - first) * row_size(depth), 1, row_size(depth)};
-  }
-  return {packed + (row - first) * depth, kTileRows, 1};
+  return {packed, kTileRows};
 }
 
-// Task number `task` of the shared block, all of its depth.
 template <class Operands>
-void run_task(const Gemm& p, const Blocking& cut, const SharedBlock<Operands>& block,
-              std::int64_t task, typename Operands::Element* packed_a) {
-  const std::int64_t row_part = task / cut.column_tasks, column_part = task % cut.column_tasks;
-  const std::int64_t row = part_begin(p.rows, kTileRows, row_part, cut.row_tasks);
-  const std::int64_t row_end = part_begin(p.rows, kTileRows, row_part + 1, cut.row_tasks);
-  const auto column_of = [&](std::int64_t part) {
+Panel<Operands> panel_of_b(const Gemm& p, Reads reads, const SharedBlock<Operands>& block,
+                           const Task& task, std::int64_t k, std::int64_t row, std::int64_t column,
+                           const Room<Operands>& room) {
+  if constexpr (!Operands::kRounded) {
+    const float* there = p.b.data + k * p.b.row_step + column;
+    if (reads == Reads::in_place) return {there, p.b.row_step};
+    if (reads == Reads::packed_on_the_way) {
+      if (row > task.row) return {room.b, kTileColumns};
+      const bool last_use = row + kTileRows >= task.row_end;
+      return {there, p.b.row_step, 1, last_use ? nullptr : room.b};
+    }
+  }
+  return {block.packed + (column - block.column) * block.depth + (k - block.k) * kTileColumns,
+          kTileColumns};
+}
+
+template <class Operands>
+Task find_task(const Gemm& p, const Blocking& cut, const SharedBlock<Operands>& block,
+               std::int64_t number) {
+  const std::int64_t row_part = number / cut.column_tasks, column_part = number % cut.column_tasks;
+  const auto row = [&](std::int64_t part) {
+    return part_begin(p.rows, kTileRows, part, cut.row_tasks);
+  };
+  const auto column = [&](std::int64_t part) {
     return block.column + part_begin(block.columns, kTileColumns, part, cut.column_tasks);
   };
-  const std::int64_t column = column_of(column_part), column_end = column_of(column_part + 1);
-  const bool packs = !reads_in_place<Operands>(p.a);
-  for (std::int64_t k = 0; k < block.depth; k += cut.pass_depth) {
-    const std::int64_t depth = std::min(cut.pass_depth, block.depth - k);
-    const bool last = block.k + k + depth == elements_of<Operands>(p.depth);
-    const Pass pass{depth, block.k + k == 0, last};
-    if (packs) pack_a<Operands>(p, packed_a, block.k + k, row, row_end - row, depth);
-    for (std::int64_t j = column; j < column_end; j += kTileColumns) {
-      const auto* b = block.packed + (j - block.column) * block.depth + k * kTileColumns;
-      const int width = static_cast<int>(std::min<std::int64_t>(kTileColumns, column_end - j));
-      for (std::int64_t i = row; i < row_end; i += kTileRows) {
-        const int height = static_cast<int>(std::min<std::int64_t>(kTileRows, row_end - i));
-        const auto a = rows_of_a<Operands>(p, packed_a, block.k + k, row, i, depth);
-        multiply_tile<Operands>(p, pass, a, b, i, j, height, width);
+  return {row(row_part), row(row_part + 1), column(column_part), column(column_part + 1)};
+}
+
+template <class Operands>
+void run_task(const Gemm& p, const Blocking& cut, const SharedBlock<Operands>& block,
+              const Task& task, const Room<Operands>& room) {
+  const std::int64_t k_end = block.k + block.depth;
+  for (std::int64_t k = block.k; k < k_end; k += cut.pass_depth) {
+    const std::int64_t depth = std::min(cut.pass_depth, k_end - k);
+    const Pass pass{depth, k == 0, k + depth == elements_of<Operands>(p.depth)};
+    if (cut.a == Reads::packed) pack_a<Operands>(p, task, k, depth, room);
+    for (std::int64_t j = task.column; j < task.column_end; j += kTileColumns) {
+      const int width = static_cast<int>(std::min<std::int64_t>(kTileColumns, task.column_end - j));
+      for (std::int64_t i = task.row; i < task.row_end; i += kTileRows) {
+        const int height = static_cast<int>(std::min<std::int64_t>(kTileRows, task.row_end - i));
+        multiply_tile<Operands>(p, pass, panel_of_a<Operands>(p, cut.a, task, k, depth, i, j, room),
+                                panel_of_b<Operands>(p, cut.b, block, task, k, i, j, room), i, j,
+                                height, width);
       }
     }
   }
@@ -266,11 +235,11 @@ void run_task(const Gemm& p, const Blocking& cut, const SharedBlock<Operands>& b
 // Every thread of the team calls this: together they pack the block of B, then share the tasks.
 template <class Operands>
 void run_block(const Gemm& p, const Blocking& cut, const SharedBlock<Operands>& block,
-               typename Operands::Element* packed_b, typename Operands::Element* packed_a) {
-  pack_b<Operands>(p, block, packed_b);
+               typename Operands::Element* packed_b, const Room<Operands>& room) {
+  if (cut.b == Reads::packed) pack_b<Operands>(p, block, packed_b);
 #pragma omp for schedule(dynamic)
   for (std::int64_t task = 0; task < cut.row_tasks * cut.column_tasks; ++task) {
-    run_task<Operands>(p, cut, block, task, packed_a);
+    run_task<Operands>(p, cut, block, find_task<Operands>(p, cut, block, task), room);
   }
 }
 
@@ -286,9 +255,9 @@ void fill_without_depth(const Gemm& p) {
   }
 }
 
-// Elements of a task's block of A, and of the shared block of B.
+// Elements of a task's block of A, of a thread's room, and of the shared block of B.
 template <class Operands>
-std::int64_t packed_a_size(std::int64_t rows, std::int64_t depth) {
+std::int64_t task_a_size(std::int64_t rows, std::int64_t depth) {
   const std::int64_t deep = std::min(elements_of<Operands>(depth), kPassDepth<Operands>);
   return round_up(
       std::min(round_up(rows, kTileRows), kTaskRows) * (Operands::kRounded ? row_size(deep) : deep),
@@ -296,37 +265,45 @@ std::int64_t packed_a_size(std::int64_t rows, std::int64_t depth) {
 }
 
 template <class Operands>
+std::int64_t room_size(std::int64_t rows, std::int64_t depth) {
+  const std::int64_t deep = std::min(elements_of<Operands>(depth), kPassDepth<Operands>);
+  return task_a_size<Operands>(rows, depth) +
+         (Operands::kRounded ? 0 : round_up(kTileColumns * deep, 16));
+}
+
+template <class Operands>
 std::int64_t packed_b_size(std::int64_t columns, std::int64_t depth) {
+  constexpr std::int64_t kMost = std::max(kSharedFloats, kTileColumns * kSharedDepth<Operands>);
   const std::int64_t deep = std::min(elements_of<Operands>(depth), kSharedDepth<Operands>);
-  const std::int64_t whole = round_up(columns, kTileColumns) * deep;
-  return round_up(std::min(whole, std::max(kSharedFloats, kTileColumns * kSharedDepth<Operands>)),
-                  16);
+  return round_up(std::min(round_up(columns, kTileColumns) * deep, kMost), 16);
+}
+
+template <class Operands>
+std::int64_t scratch_size(std::int64_t rows, std::int64_t columns, std::int64_t depth) {
+  return packed_b_size<Operands>(columns, depth) +
+         omp_get_max_threads() * room_size<Operands>(rows, depth);
 }
 
 template <class Operands>
 void run(const Gemm& p, float* scratch) {
-  const Blocking cut = choose_blocking<Operands>(p);
-  const std::int64_t depth = elements_of<Operands>(p.depth);
   using Element = typename Operands::Element;
   static_assert(sizeof(Element) == sizeof(float));
+  const Blocking cut = choose_blocking<Operands>(p);
   auto* const packed_b = reinterpret_cast<Element*>(scratch);
-  Element* const packed_a = packed_b + packed_b_size<Operands>(p.columns, p.depth);
-  const std::int64_t size_of_a = packed_a_size<Operands>(p.rows, p.depth);
+  Element* const rooms = packed_b + packed_b_size<Operands>(p.columns, p.depth);
+  const std::int64_t room = room_size<Operands>(p.rows, p.depth);
+  const std::int64_t b = task_a_size<Operands>(p.rows, p.depth);
+  const std::int64_t depth = elements_of<Operands>(p.depth);
 #pragma omp parallel num_threads(cut.threads) if (cut.threads > 1)
   for (std::int64_t column = 0; column < p.columns; column += cut.shared_columns) {
     for (std::int64_t k = 0; k < depth; k += cut.shared_depth) {
       const SharedBlock<Operands> block{packed_b, column,
                                         std::min(cut.shared_columns, p.columns - column), k,
                                         std::min(cut.shared_depth, depth - k)};
-      run_block<Operands>(p, cut, block, packed_b, packed_a + omp_get_thread_num() * size_of_a);
+      Element* const mine = rooms + omp_get_thread_num() * room;
+      run_block<Operands>(p, cut, block, packed_b, {mine, mine + b});
     }
   }
-}
-
-template <class Operands>
-std::int64_t scratch_size(std::int64_t rows, std::int64_t columns, std::int64_t depth) {
-  return packed_b_size<Operands>(columns, depth) +
-         omp_get_max_threads() * packed_a_size<Operands>(rows, depth);
 }
 
 }  // namespace
