@@ -28,6 +28,7 @@ struct Settings {
   Ops<float> ops, reference;  // the kernels, and the clear ones of the same device
   Ops<Bfloat16> bf16_ops, bf16_reference;  // on a device
   std::vector<Products> products;          // of bf16, and of peers, on a device
+  Ops<float> bf16_product_ops;             // on the host (cpu/table.h), or empty: not measured
   bool on_host() const { return device == "cpu"; }
 };
 

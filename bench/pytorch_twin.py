@@ -62,10 +62,14 @@ def main():
         parser.add_argument("--" + name, type=int, required=True)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--dtype", choices=("float32", "bf16"), default="float32")
+    parser.add_argument("--matmul-precision", choices=("float", "bf16"), default="float")
     parser.add_argument("--compile", action="store_true")
     a = parser.parse_args()
     torch.set_num_threads(a.threads)
     torch.manual_seed(1)
+    if a.matmul_precision == "bf16":
+        # On a CPU: products may round their operands to bf16, and everything else stays float.
+        torch.set_float32_matmul_precision("medium")
     model = Gpt(a.vocabulary, a.context, a.layers, a.heads, a.width, a.hidden).to(a.device)
     decay = [p for p in model.parameters() if p.dim() >= 2]
     rest = [p for p in model.parameters() if p.dim() < 2]

@@ -36,27 +36,43 @@ std::unique_ptr<Peer> start_twin(const Settings& s, const std::vector<std::strin
 struct Twin {
   std::string name;
   std::unique_ptr<Peer> peer;
+  bool bf16_products;  // beside ours of the same kind
 };
 
-// Plain PyTorch and compiled; in bf16 compiled alone, which is its best. GPT-2's shape is what the
-// twin speaks. One that cannot run (no GPU that it knows, too little memory) is said and left out.
+struct Way {
+  std::string name;
+  std::vector<std::string> options;
+  bool bf16_products = false;
+};
+
+// Plain PyTorch and compiled; in bf16 compiled alone, which is its best. Beside products of bf16
+// the same option of PyTorch's, and its autocast, which keeps activations in bf16, too.
+std::vector<Way> ways_of(const Settings& s) {
+  const std::string device = s.on_host() ? "cpu" : "cuda";
+  const char* dtype = s.bf16 ? "bf16" : "float32";
+  std::vector<Way> ways;
+  if (!s.bf16) ways.push_back({"PyTorch", {"--device", device}});
+  ways.push_back({"compiled", {"--device", device, "--dtype", dtype, "--compile"}});
+  if (s.bf16_product_ops.linear_forward != nullptr) {
+    ways.push_back({"PyTorch", {"--matmul-precision", "bf16"}, true});
+    ways.push_back({"compiled", {"--matmul-precision", "bf16", "--compile"}, true});
+    ways.push_back({"autocast", {"--dtype", "bf16"}, true});
+    ways.push_back({"compiled autocast", {"--dtype", "bf16", "--compile"}, true});
+  }
+  return ways;
+}
+
+// GPT-2's shape is what the twin speaks. One that cannot run (no GPU that it knows, too little
+// memory) is said and left out.
 std::vector<Twin> start_twins(const Settings& s) {
   std::vector<Twin> twins;
   if (s.python.empty() || s.config.family != Family::gpt2 || s.device == "emulated") return twins;
-  struct Way {
-    std::string name;
-    std::vector<std::string> options;
-  };
-  const std::string device = s.on_host() ? "cpu" : "cuda";
-  std::vector<Way> ways;
-  const char* dtype = s.bf16 ? "bf16" : "float32";
-  if (!s.bf16) ways.push_back({"PyTorch", {"--device", device}});
-  ways.push_back({"compiled", {"--device", device, "--dtype", dtype, "--compile"}});
-  for (const auto& [name, options] : ways) {
+  for (const auto& [name, options, bf16_products] : ways_of(s)) {
     std::unique_ptr<Peer> peer = start_twin(s, options);
     try {
       const auto answer = nlohmann::json::parse(peer->read_line());
-      twins.push_back({name + " " + answer.at("version").get<std::string>(), std::move(peer)});
+      twins.push_back(
+          {name + " " + answer.at("version").get<std::string>(), std::move(peer), bf16_products});
     } catch (const std::exception& problem) {
       fmt::print(stderr, "bench: without {}: {}\n", name, problem.what());
     }
@@ -96,33 +112,56 @@ Settings with_clocks(Settings s) {
   return s;
 }
 
+// The same model with products of bf16, where the kernels have them.
+std::unique_ptr<TrainingStep> with_bf16_products(Settings s) {
+  if (s.bf16_product_ops.linear_forward == nullptr) return nullptr;
+  s.ops = s.bf16_product_ops;
+  return std::make_unique<TrainingStep>(s);
+}
+
+// A row of the figures of one kind. Products of bf16 have no limit that was measured.
+Row row_of(const Report& report, const Settings& s, bool bf16_products) {
+  const double flops = flop_ledger(s.config, s.time).step;
+  return {
+      section(s, "training step") + (bf16_products ? ", products of bf16" : ""),
+      fmt::format("{:.1f}M parameters, B={} T={}",
+                  static_cast<double>(parameter_ledger(s.config).total) * 1e-6, s.batch, s.time),
+      "tokens/s",
+      bf16_products ? 0 : report.machine.peak_gflops * 1e9 / flops,
+      {}};
+}
+
 }  // namespace
 
 void bench_step(Report& report, const Settings& settings) {
   TrainingStep step(with_clocks(settings));
+  const std::unique_ptr<TrainingStep> rounded = with_bf16_products(settings);
   const std::vector<Twin> twins = start_twins(settings);
   std::vector<Candidate> candidates = {{"tinygpt", [&] { step.run(); }}};
+  std::vector<bool> bf16_products = {false};
+  if (rounded) {
+    candidates.push_back({"tinygpt", [&] { rounded->run(); }});
+    bf16_products.push_back(true);
+  }
   for (const Twin& twin : twins) {
     candidates.push_back({twin.name, [&twin] {
                             twin.peer->write_line("step");
                             twin.peer->read_line();
                           }});
+    bf16_products.push_back(twin.bf16_products);
   }
   const std::vector<Timing> times =
       time_in_turn(candidates, settings.rounds, settings.min_seconds, waiting(settings.memory));
   const double tokens = static_cast<double>(settings.batch) * settings.time;
-  const double flops = flop_ledger(settings.config, settings.time).step;
-  Row row{section(settings, "training step"),
-          fmt::format("{:.1f}M parameters, B={} T={}",
-                      static_cast<double>(parameter_ledger(settings.config).total) * 1e-6,
-                      settings.batch, settings.time),
-          "tokens/s",
-          report.machine.peak_gflops * 1e9 / flops,
-          {}};
-  for (std::size_t i = 0; i < candidates.size(); ++i) {
-    row.figures.push_back(speed(candidates[i].name, times[i], tokens));
+  for (const bool kind : {false, true}) {
+    if (kind && !rounded) continue;
+    Row row = row_of(report, settings, kind);
+    for (std::size_t i = 0; i < candidates.size(); ++i) {
+      if (bf16_products[i] != kind) continue;
+      row.figures.push_back(speed(candidates[i].name, times[i], tokens));
+    }
+    report.rows.push_back(std::move(row));
   }
-  report.rows.push_back(std::move(row));
   if (!settings.on_host() || settings.bf16) return;
   report.step = time_operators([&] { step.run(); }, settings.rounds);
   if (!twins.empty()) ask_operators(report, *twins[0].peer, std::min(settings.rounds, 3));

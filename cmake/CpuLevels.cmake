@@ -8,7 +8,7 @@
 # there twice are dissolved (--force-group-allocation), and all names but the entry point become local to the object
 # (objcopy). Exceptions' types stay visible: they are data, and who catches compares them.
 # tests/ops/levels/symbols_test.py checks that this is so, tools/cross-check that old processors run the program.
-set(levels scalar baseline avx2 avxvnni avx512)
+set(levels scalar baseline avx2 avxvnni avx512 avx512bf16)
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
   set(levels scalar baseline dotprod)
 endif()
@@ -19,10 +19,12 @@ option(TINYGPT_TEST_LEVELS "Build and test all levels in a native build, too" "$
 set(TINYGPT_LEVEL_avx2 avx2 fma f16c bmi bmi2)
 set(TINYGPT_LEVEL_avxvnni ${TINYGPT_LEVEL_avx2} avxvnni)
 set(TINYGPT_LEVEL_avx512 ${TINYGPT_LEVEL_avx2} avx512f avx512cd avx512bw avx512dq avx512vl avx512vnni)
+set(TINYGPT_LEVEL_avx512bf16 ${TINYGPT_LEVEL_avx512} avx512bf16)
 set(TINYGPT_LEVEL_dotprod dotprod)
 list(TRANSFORM TINYGPT_LEVEL_avx2 PREPEND -m OUTPUT_VARIABLE TINYGPT_OPTIONS_avx2)
 list(TRANSFORM TINYGPT_LEVEL_avxvnni PREPEND -m OUTPUT_VARIABLE TINYGPT_OPTIONS_avxvnni)
 list(TRANSFORM TINYGPT_LEVEL_avx512 PREPEND -m OUTPUT_VARIABLE TINYGPT_OPTIONS_avx512)
+list(TRANSFORM TINYGPT_LEVEL_avx512bf16 PREPEND -m OUTPUT_VARIABLE TINYGPT_OPTIONS_avx512bf16)
 set(TINYGPT_OPTIONS_dotprod -march=armv8.2-a+dotprod)
 # GCC warns of the parts of a vector that one of one lane does not have.
 set(TINYGPT_OPTIONS_scalar -DTINYGPT_SCALAR -fno-tree-vectorize -Wno-array-bounds)

@@ -63,6 +63,14 @@ class FinetuneCommandTest(ProgramTest):
         first = self.lines("tuned", "log.jsonl")[0]
         self.assertEqual(first["trained_parameters"], 2 * 4 * (4 * (32 + 32) + 3 * (32 + 128)) * 1)
 
+    def test_products_of_bf16_tune_nearly_as_float(self):
+        for method in ("lora", "full"):
+            losses = [self.result(*self.words("--method", method, "--device", "cpu", "--matmul-precision", precision,
+                                              out=method + precision))["validation_loss"]
+                      for precision in ("float", "bf16")]
+            self.assertNotEqual(losses[0], losses[1])
+            self.assertAlmostEqual(losses[0], losses[1], delta=0.01 * losses[0])
+
     def test_only_the_layers_named_get_an_adapter(self):
         self.succeed(*self.words("--targets", "q_proj,v_proj", "--targets", "mlp.down_proj", "--dropout", 0.1))
         modules = {".".join(name.split(".")[5:7]) for name in values_in(self.read("tuned", ADAPTER[1]))}

@@ -146,6 +146,11 @@ class TrainCommandTest(ProgramTest):
             (["--preset", "best"], "--preset"), (["--kernels", "fast"], "fast"),
             (["--kernels", "cpu,softmax"], "softmax"), (["--threads", "-1"], "--threads"),
             (["--threads", "5000"], "--threads"), (["--device", "tpu"], "tpu"),
+            (["--matmul-precision", "half"], "--matmul-precision"),
+            (["--matmul-precision", "bf16", "--dtype", "bf16", "--device", "emulated"], "--matmul-precision"),
+            (["--matmul-precision", "bf16", "--device", "emulated"], "--dtype bf16"),
+            (["--matmul-precision", "bf16", "--kernels", "ref"], "--kernels ref"),
+            (["--matmul-precision", "bf16", "--kernels", "cpu,linear=ref"], "linear=ref"),
             (["--dtype", "half"], "--dtype"), (["--dtype", "bf16", "--device", "cpu"], "--dtype bf16"),
             (["--resume", "--overwrite"], "--overwrite"), (["--resume"], "--resume"),
             (["--what"], "--what"), (["more"], "more"), (["--steps"], "--steps"),
@@ -304,6 +309,27 @@ class TrainCommandTest(ProgramTest):
         for other in losses[1:]:
             for a, b in zip(losses[0], other):
                 self.assertAlmostEqual(a, b, delta=1e-4)
+
+    def test_products_of_bf16_train_nearly_as_float_and_a_resumed_training_keeps_them(self):
+        long = ["--device", "cpu", "--accumulate", 20]  # enough for the signal to come before the end
+        bf16 = long + ["--matmul-precision", "bf16", "--checkpoint-every", 10]
+        self.succeed(*self.words(*long, out="float"))
+        self.assertIn("products of bf16", self.succeed(*self.words(*bf16, out="whole")))
+        for expected, found in zip(self.losses("float"), self.losses("whole")):
+            self.assertNotEqual(expected[1], found[1])
+            self.assertAlmostEqual(expected[1], found[1], delta=0.01 * expected[1])
+        start = self.lines("whole", "log.jsonl")[0]
+        self.assertEqual(start["settings"]["matmul_precision"], "bf16")
+        # Stopped on the way, by fewer steps, then asked to go on as something else, then as it was.
+        process = self.start(*self.words(*bf16, "--json", out="part"))
+        for line in process.stdout:
+            if json.loads(line).get("step", 0) >= 11:
+                break
+        process.send_signal(signal.SIGINT)
+        self.finish(process)
+        self.refuse(*self.words("--resume", "--matmul-precision", "float", out="part"), naming="--matmul-precision")
+        self.succeed(*self.words(*long, "--resume", out="part"))
+        self.assertEqual(self.state("part", 50), self.state("whole", 50))
 
     @unittest.skipIf("address" in os.environ.get("TINYGPT_TEST_SANITIZE", ""), "AddressSanitizer does not know fibers")
     def test_an_emulated_gpu_trains_resumes_and_writes_as_the_cpu_does(self):

@@ -211,5 +211,15 @@ TEST_CASE("every operator gives the same bits in every run and for any number of
       }
     }
   }
+  for (const Implementation& i : bf16_product_implementations()) {
+    for (const auto& [name, work] : std::initializer_list<std::pair<const char*, Work>>{
+             {"linear", linear}, {"fused operators", fused}}) {
+      const Values first = run(i, name, work, 2);
+      for (const int threads : {2, 1, 3, 5}) {
+        INFO(name << " of " << i.name << " on " << threads << " threads, seed " << test_seed());
+        CHECK(run(i, name, work, threads) == first);
+      }
+    }
+  }
   omp_set_num_threads(usual);
 }

@@ -61,6 +61,11 @@ std::vector<Implementation> implementations() {
   return all;
 }
 
+std::vector<Implementation> bf16_product_implementations() {
+  if (asked() == "gpu") return {};
+  return {{.name = "cpu, products of bf16", .ops = cpu::bf16_product_ops()}};
+}
+
 std::vector<Skipped> skipped_implementations() {
   std::vector<Skipped> all;
   if (const std::string problem = emulator_problem(); !problem.empty()) {

@@ -25,6 +25,10 @@ struct Implementation {
 // code 77 (skipped) where there is no GPU; emulated leaves out the GPU.
 std::vector<Implementation> implementations();
 
+// Those whose linear layers multiply operands rounded to bf16 (tinygpt/cpu/table.h): the
+// processor's.
+std::vector<Implementation> bf16_product_implementations();
+
 // In check mode every access costs, and the largest shapes are there for what the processor's
 // kernels cut at: those of CUDA cut at hundreds of values.
 inline bool too_much_to_watch(const Implementation& i, std::int64_t values,

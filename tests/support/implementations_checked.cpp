@@ -26,6 +26,9 @@ std::vector<Implementation> implementations() {
            .exact_bounds = true}};
 }
 
+// They are the processor's, which nothing watches.
+std::vector<Implementation> bf16_product_implementations() { return {}; }
+
 std::vector<Skipped> skipped_implementations() { return {}; }
 
 }  // namespace tinygpt::test

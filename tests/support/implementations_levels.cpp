@@ -13,6 +13,16 @@ std::vector<Implementation> implementations() {
   return all;
 }
 
+std::vector<Implementation> bf16_product_implementations() {
+  std::vector<Implementation> all;
+  for (const cpu::Level& level : cpu::levels()) {
+    if (!level.missing.empty()) continue;
+    all.push_back(
+        {"cpu, " + level.name + ", products of bf16", cpu::level_bf16_product_ops(level.name)});
+  }
+  return all;
+}
+
 std::vector<Skipped> skipped_implementations() {
   std::vector<Skipped> all;
   for (const cpu::Level& level : cpu::levels()) {

@@ -40,6 +40,11 @@ class Page(unittest.TestCase):
     def test_a_report_becomes_a_page(self):
         with tempfile.TemporaryDirectory() as folder:
             path, report = self.report(folder)
+            steps = {row["section"]: row["figures"] for row in report["rows"] if row["unit"] == "tokens/s"}
+            self.assertEqual(sorted(steps), ["training step", "training step, products of bf16"])
+            for figures in steps.values():
+                self.assertEqual([f["who"] for f in figures], ["tinygpt"])
+                self.assertGreater(figures[0]["median"], 0)
             names = [o["name"] for o in report["step_operators"]]
             for name in ("qkv forward", "attention backward", "adamw, with clipping", "between operators"):
                 self.assertIn(name, names)

@@ -113,6 +113,11 @@ void choose_device(Arguments& a) {
   s.bf16_ops = chosen.bf16_ops;
   s.bf16_reference = clear.bf16_ops;
   s.bf16 = a.dtype == "bf16";
+  if (s.on_host() && a.kernels.kernels == "cpu") {
+    KernelChoice rounded = a.kernels;
+    rounded.matmul_precision = "bf16";
+    s.bf16_product_ops = choose_kernels(rounded).ops;
+  }
   check(!s.bf16 || s.bf16_ops.linear_forward != nullptr,
         "--dtype bf16 needs kernels for it, which the processor has not: --device cuda measures a "
         "GPU, --device emulated runs the CUDA kernels here, slowly");

@@ -172,6 +172,7 @@ void run(const CLI::App& command, Arguments& a) {
     if (!is_given(command, "--model") && !stored->origin.base.empty())
       a.model = stored->origin.base;
   }
+  a.train.kernels.matmul_precision = a.train.settings.matmul_precision;
   const Kernels kernels = choose_kernels(a.train.kernels);
   const Corpus corpus(a.train.data);
   const GptConfig config = prepare_config(a, corpus);

@@ -36,9 +36,10 @@ std::string gpu_problem() { return "this program was built without the CUDA tool
 Device gpu() { return {}; }
 #endif
 
-Device library_device(const std::string& name) {
+Device library_device(const std::string& name, bool bf16_products) {
   if (name == "cpu") {
-    return {name, {{"cpu", cpu::ops()}, {"ref", ref::ops()}}, host_memory(), {}};
+    const Ops<float> fast = bf16_products ? cpu::bf16_product_ops() : cpu::ops();
+    return {name, {{"cpu", fast}, {"ref", ref::ops()}}, host_memory(), {}};
   }
   if (name == "emulated") {
     return {name,
@@ -59,8 +60,8 @@ Device library_device(const std::string& name) {
   return gpu();
 }
 
-Device make_device(const std::string& name) {
-  Device device = library_device(name);
+Device make_device(const std::string& name, bool bf16_products) {
+  Device device = library_device(name, bf16_products);
   for (const MoreKernels& table : more_tables(name)) {
     device.tables.push_back({table.name, table.ops});
     if (name != "cpu") device.bf16_tables[table.name] = table.bf16_ops;
@@ -74,6 +75,22 @@ std::string automatic_device(const std::string& kernels) {
                       kernels.starts_with("ref,") || kernels == "mine" ||
                       kernels.starts_with("mine,");
   return !on_cpu && gpu_problem().empty() ? "cuda" : "cpu";
+}
+
+// Throws where the device or the kernels cannot do what --matmul-precision bf16 asks for.
+void check_bf16_products(const KernelChoice& choice, const Ops<float>& ops) {
+  check(choice.device == "cpu", [&] {
+    return fmt::format(
+        "--matmul-precision bf16 is for --device cpu: on {} it is --dtype bf16 that computes in "
+        "bf16",
+        choice.device);
+  });
+  check(ops.linear_forward == cpu::bf16_product_ops().linear_forward, [&] {
+    return fmt::format(
+        "--matmul-precision bf16 needs the linear layer of the kernels cpu: --kernels {} has "
+        "another",
+        choice.kernels);
+  });
 }
 
 }  // namespace
@@ -98,12 +115,14 @@ Kernels choose_kernels(KernelChoice& choice) {
   if (choice.threads == 0) choice.threads = omp_get_num_procs();
   omp_set_num_threads(choice.threads);
   if (choice.device == "auto") choice.device = automatic_device(choice.kernels);
-  const Device device = make_device(choice.device);
+  const bool bf16_products = choice.matmul_precision == "bf16";
+  const Device device = make_device(choice.device, bf16_products);
   if (choice.kernels.empty()) choice.kernels = device.tables[0].name;
   // Tables are mixed in float alone; in bf16 the one that is named first does it all.
   const auto bf16 = device.bf16_tables.find(choice.kernels.substr(0, choice.kernels.find(',')));
-  return {mix_ops(device.tables, choice.kernels),
-          bf16 != device.bf16_tables.end() ? bf16->second : Ops<Bfloat16>{}, device.memory};
+  const Ops<float> ops = mix_ops(device.tables, choice.kernels);
+  if (bf16_products) check_bf16_products(choice, ops);
+  return {ops, bf16 != device.bf16_tables.end() ? bf16->second : Ops<Bfloat16>{}, device.memory};
 }
 
 }  // namespace tinygpt::cli

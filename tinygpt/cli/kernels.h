@@ -14,6 +14,9 @@ struct KernelChoice {
   std::string kernels;  // empty: the device's fastest
   int threads = 0;      // 0: as many as there are processors
   std::string device = "auto";
+  // Of the products of linear layers on the cpu: float, or bf16 (cpu/table.h). Not an option of its
+  // own: it decides what a training computes and belongs to its settings.
+  std::string matmul_precision = "float";
 };
 
 // What a model is made with: a table and the memory that its pointers point into.
@@ -34,7 +37,7 @@ struct MoreKernels {
 // `tinygpt-mine`. Defined where the program is put together.
 std::vector<MoreKernels> more_tables(const std::string& device);
 
-// Adds the three options to a command.
+// Adds the first three options to a command.
 void add_kernel_options(CLI::App& command, KernelChoice& choice);
 
 // The choice, with the number of threads set. Whatever was left open in `choice` is filled in: a

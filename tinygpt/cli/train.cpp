@@ -70,6 +70,7 @@ void run(const CLI::App& command, TrainOptions& o) {
     stored = read_checkpoint_info(*checkpoint);
     take_settings(command, o, *stored);
   }
+  o.kernels.matmul_precision = o.settings.matmul_precision;
   const Kernels kernels = choose_kernels(o.kernels);
   const Corpus corpus(o.data);
   const GptConfig config = prepare_config(command, o, corpus, checkpoint);

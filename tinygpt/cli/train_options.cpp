@@ -50,6 +50,13 @@ void add_step_options(CLI::App& command, TrainSettings& s) {
                   "float, or bf16: half the memory traffic, on cuda and emulated; the weights that "
                   "are updated and saved stay in float")
       ->capture_default_str();
+  command
+      .add_option(
+          "--matmul-precision", s.matmul_precision,
+          "float, or bf16: on the cpu, linear layers multiply values rounded to bf16 and sum "
+          "in float, up to twice as fast where the processor has instructions for it; all "
+          "else stays float")
+      ->capture_default_str();
   command.add_flag("--documents", s.documents,
                    "Windows begin where a document begins; validations judge whole documents");
   command.add_option("--eval-every", s.eval_every, "Steps between validations")
@@ -207,6 +214,7 @@ void take_settings(const CLI::App& command, TrainOptions& o, const CheckpointInf
   take(command, "--seed", s.seed, was.seed);
   take(command, "--documents", s.documents, was.documents);
   take(command, "--dtype", s.dtype, was.dtype);
+  take(command, "--matmul-precision", s.matmul_precision, was.matmul_precision);
   // With --max-minutes the machine's speed had the last word on the number of steps.
   if (o.max_minutes > 0) s.steps = was.steps;
   take_unless_given(command, "--steps", s.steps, was.steps);

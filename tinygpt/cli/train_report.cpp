@@ -157,8 +157,10 @@ void print_plan(const Session& s) {
              t.time, passes);
   const KernelChoice& k = s.options.kernels;
   if (k.device == "cpu") {
-    fmt::print("{:<10}{} threads, {} kernels; peak: {:.0f} GFLOP/s\n", "machine", k.threads,
-               k.kernels, s.peak_flops * 1e-9);
+    const bool bf16 = t.matmul_precision == "bf16";
+    fmt::print("{:<10}{} threads, {} kernels{}; peak{}: {:.0f} GFLOP/s\n", "machine", k.threads,
+               k.kernels, bf16 ? ", products of bf16" : "", bf16 ? " in float" : "",
+               s.peak_flops * 1e-9);
   } else {
     fmt::print("{:<10}{} kernels in {} on {}\n", "machine", k.kernels, t.dtype,
                k.device == "cuda" ? "the GPU" : "an emulated GPU: for looking, not for speed");

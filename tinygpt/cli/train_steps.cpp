@@ -160,8 +160,9 @@ Gpt<float> make_models(const TrainOptions& o, const GptConfig& config, const Ker
   const int B = o.settings.batch, T = o.settings.time;
   const bool bf16 = o.settings.dtype == "bf16";
   check(!bf16 || kernels.bf16_ops.linear_forward != nullptr,
-        "--dtype bf16 needs kernels for it, which the processor has not: --device cuda computes on "
-        "a GPU, --device emulated runs the CUDA kernels here, slowly");
+        "--dtype bf16 needs kernels for it, which the processor has not (there, --matmul-precision "
+        "bf16 rounds the products alone): --device cuda computes on a GPU, --device emulated runs "
+        "the CUDA kernels here, slowly");
   std::int64_t bytes = 0;
   if (bf16) {
     bytes = bf16_training_bytes(config, kernels.ops, kernels.bf16_ops, B, T);

@@ -8,6 +8,9 @@
 
 namespace tinygpt::cpu {
 
+// What happens to the operands a and b before they are multiplied. Sums stay in float.
+enum class Rounding { none, bf16 };
+
 // c[i, j] = (accumulate ? c[i, j] : bias ? bias[j] : 0) + sum_k a(i, k) * b(k, j)
 //
 // c    [rows, columns] row-major without gaps
@@ -26,6 +29,7 @@ struct Gemm {
   std::int64_t columns;
   std::int64_t depth;
   bool accumulate;
+  Rounding rounding = Rounding::none;
 };
 
 // The order of the additions that make one c[i, j] depends on `depth` alone, not on the number of
@@ -34,6 +38,7 @@ void gemm(const Gemm& product, float* scratch);
 
 // Floats of scratch for products of at most these sizes, on at most omp_get_max_threads() threads.
 // It grows with each size.
-std::int64_t gemm_scratch_size(std::int64_t rows, std::int64_t columns, std::int64_t depth);
+std::int64_t gemm_scratch_size(std::int64_t rows, std::int64_t columns, std::int64_t depth,
+                               Rounding rounding = Rounding::none);
 
 }  // namespace tinygpt::cpu

@@ -57,4 +57,13 @@ KvAppend<float> kv_append;
 AttentionDecode<float> attention_decode;
 AttentionDecodeScratchSize attention_decode_scratch_size;
 
+// The linear layer whose products round their operands to bf16 (table.h).
+namespace bf16_products {
+LinearForward<float> linear_forward;
+LinearBackward<float> linear_backward;
+LinearScratchSize linear_scratch_size;
+LinearGeluForward<float> linear_gelu_forward;
+LinearBackwardWrite<float> linear_backward_write;
+}  // namespace bf16_products
+
 }  // namespace tinygpt::cpu

@@ -7,7 +7,7 @@
 namespace tinygpt {
 
 struct CpuKernels {
-  Ops<float> ops;
+  Ops<float> ops, bf16_product_ops;           // table.h
   double (*measure_peak_flops)(int threads);  // peak.h
 };
 

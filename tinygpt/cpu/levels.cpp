@@ -106,7 +106,13 @@ std::string chosen_level() { return chosen().name; }
 
 Ops<float> level_ops(const std::string& name) { return named_level(name).kernels().ops; }
 
+Ops<float> level_bf16_product_ops(const std::string& name) {
+  return named_level(name).kernels().bf16_product_ops;
+}
+
 Ops<float> ops() { return chosen().kernels().ops; }
+
+Ops<float> bf16_product_ops() { return chosen().kernels().bf16_product_ops; }
 
 double measure_peak_flops(int threads) { return chosen().kernels().measure_peak_flops(threads); }
 

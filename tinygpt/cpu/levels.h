@@ -26,5 +26,6 @@ std::string chosen_level();
 // One level's kernels; ops() of table.h hands out the chosen one's. Throws Error where this build
 // has no such level or this processor cannot run it.
 Ops<float> level_ops(const std::string& name);
+Ops<float> level_bf16_product_ops(const std::string& name);
 
 }  // namespace tinygpt::cpu

@@ -1,5 +1,5 @@
-// The linear layer (ops/linear.h) as three matrix products. Results are the same bits for any
-// number of threads: no sum is split between threads.
+// The linear layer (ops/linear.h) as three matrix products, of floats or of operands rounded to
+// bf16. Results are the same bits for any number of threads: no sum is split between threads.
 #include <algorithm>
 #include <cstdint>
 
@@ -38,6 +38,18 @@ void column_sums(float* dbias, const float* dout, std::int64_t N, std::int64_t O
   });
 }
 
+Gemm out_product(float* out, const float* x, const float* weight, const float* bias, int N, int C,
+                 int OC) {
+  return {.a = {x, C, 1},
+          .b = {weight, 1, C},
+          .c = out,
+          .bias = bias,
+          .rows = N,
+          .columns = OC,
+          .depth = C,
+          .accumulate = false};
+}
+
 Gemm dx_product(float* dx, const float* dout, const float* weight, int N, int C, int OC, bool add) {
   return {.a = {dout, OC, 1},
           .b = {weight, C, 1},
@@ -59,11 +71,45 @@ Gemm dweight_product(float* dweight, const float* dout, const float* x, int N, i
           .accumulate = add};
 }
 
+void multiply(Gemm product, Rounding rounding, float* scratch) {
+  product.rounding = rounding;
+  gemm(product, scratch);
+}
+
+std::int64_t scratch_size(Rounding rounding, int N, int C, int OC) {
+  return std::max({gemm_scratch_size(N, OC, C, rounding), gemm_scratch_size(N, C, OC, rounding),
+                   gemm_scratch_size(OC, C, N, rounding)});
+}
+
+// out = x W^T + b  gives  dX += dY W,  dW += dY^T X,  db += column sums of dY.
+void backward(Rounding rounding, float* dx, float* dweight, float* dbias, const float* dout,
+              const float* x, const float* weight, float* scratch, int N, int C, int OC) {
+  if (dx != nullptr) multiply(dx_product(dx, dout, weight, N, C, OC, true), rounding, scratch);
+  if (dweight != nullptr) {
+    multiply(dweight_product(dweight, dout, x, N, C, OC, true), rounding, scratch);
+  }
+  if (dbias != nullptr) column_sums(dbias, dout, N, OC, true);
+}
+
+// x = gelu(pre)  gives  dpre = dX gelu'(pre).
+void backward_write(Rounding rounding, float* dx, float* dweight, float* dbias, const float* dout,
+                    const float* x, const float* pre, const float* weight, float* scratch, int N,
+                    int C, int OC, bool add_to_weights) {
+  if (dx != nullptr) {
+    Gemm product = dx_product(dx, dout, weight, N, C, OC, false);
+    product.slope_of = pre;
+    multiply(product, rounding, scratch);
+  }
+  if (dweight != nullptr) {
+    multiply(dweight_product(dweight, dout, x, N, C, OC, add_to_weights), rounding, scratch);
+  }
+  if (dbias != nullptr) column_sums(dbias, dout, N, OC, add_to_weights);
+}
+
 }  // namespace
 
 std::int64_t linear_scratch_size(int N, int C, int OC) {
-  return std::max(
-      {gemm_scratch_size(N, OC, C), gemm_scratch_size(N, C, OC), gemm_scratch_size(OC, C, N)});
+  return scratch_size(Rounding::none, N, C, OC);
 }
 
 void linear_forward(float* out, const float* x, const float* weight, const float* bias,
@@ -72,15 +118,7 @@ void linear_forward(float* out, const float* x, const float* weight, const float
     linear_forward_few_rows(out, x, weight, bias, N, C, OC);
     return;
   }
-  gemm({.a = {x, C, 1},
-        .b = {weight, 1, C},
-        .c = out,
-        .bias = bias,
-        .rows = N,
-        .columns = OC,
-        .depth = C,
-        .accumulate = false},
-       scratch);
+  gemm(out_product(out, x, weight, bias, N, C, OC), scratch);
 }
 
 void linear_gelu_forward(float* out, float* pre, const float* x, const float* weight,
@@ -90,39 +128,52 @@ void linear_gelu_forward(float* out, float* pre, const float* x, const float* we
     gelu_forward_range(out, pre, std::int64_t{N} * OC);
     return;
   }
-  gemm({.a = {x, C, 1},
-        .b = {weight, 1, C},
-        .c = pre,
-        .gelu = out,
-        .bias = bias,
-        .rows = N,
-        .columns = OC,
-        .depth = C,
-        .accumulate = false},
-       scratch);
+  Gemm product = out_product(pre, x, weight, bias, N, C, OC);
+  product.gelu = out;
+  gemm(product, scratch);
 }
 
-// out = x W^T + b  gives  dX += dY W,  dW += dY^T X,  db += column sums of dY.
 void linear_backward(float* dx, float* dweight, float* dbias, const float* dout, const float* x,
                      const float* weight, float* scratch, int N, int C, int OC) {
-  if (dx != nullptr) gemm(dx_product(dx, dout, weight, N, C, OC, true), scratch);
-  if (dweight != nullptr) gemm(dweight_product(dweight, dout, x, N, C, OC, true), scratch);
-  if (dbias != nullptr) column_sums(dbias, dout, N, OC, true);
+  backward(Rounding::none, dx, dweight, dbias, dout, x, weight, scratch, N, C, OC);
 }
 
-// x = gelu(pre)  gives  dpre = dX gelu'(pre).
 void linear_backward_write(float* dx, float* dweight, float* dbias, const float* dout,
                            const float* x, const float* pre, const float* weight, float* scratch,
                            int N, int C, int OC, bool add_to_weights) {
-  if (dx != nullptr) {
-    Gemm product = dx_product(dx, dout, weight, N, C, OC, false);
-    product.slope_of = pre;
-    gemm(product, scratch);
-  }
-  if (dweight != nullptr) {
-    gemm(dweight_product(dweight, dout, x, N, C, OC, add_to_weights), scratch);
-  }
-  if (dbias != nullptr) column_sums(dbias, dout, N, OC, add_to_weights);
+  backward_write(Rounding::none, dx, dweight, dbias, dout, x, pre, weight, scratch, N, C, OC,
+                 add_to_weights);
 }
 
+namespace bf16_products {
+
+std::int64_t linear_scratch_size(int N, int C, int OC) {
+  return scratch_size(Rounding::bf16, N, C, OC);
+}
+
+void linear_forward(float* out, const float* x, const float* weight, const float* bias,
+                    float* scratch, int N, int C, int OC) {
+  multiply(out_product(out, x, weight, bias, N, C, OC), Rounding::bf16, scratch);
+}
+
+void linear_gelu_forward(float* out, float* pre, const float* x, const float* weight,
+                         const float* bias, float* scratch, int N, int C, int OC) {
+  Gemm product = out_product(pre, x, weight, bias, N, C, OC);
+  product.gelu = out;
+  multiply(product, Rounding::bf16, scratch);
+}
+
+void linear_backward(float* dx, float* dweight, float* dbias, const float* dout, const float* x,
+                     const float* weight, float* scratch, int N, int C, int OC) {
+  backward(Rounding::bf16, dx, dweight, dbias, dout, x, weight, scratch, N, C, OC);
+}
+
+void linear_backward_write(float* dx, float* dweight, float* dbias, const float* dout,
+                           const float* x, const float* pre, const float* weight, float* scratch,
+                           int N, int C, int OC, bool add_to_weights) {
+  backward_write(Rounding::bf16, dx, dweight, dbias, dout, x, pre, weight, scratch, N, C, OC,
+                 add_to_weights);
+}
+
+}  // namespace bf16_products
 }  // namespace tinygpt::cpu

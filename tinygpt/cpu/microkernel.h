@@ -6,6 +6,7 @@
 #include <cstring>
 #include <utility>
 
+#include "tinygpt/cpu/operands.h"
 #include "tinygpt/cpu/vec.h"
 
 namespace tinygpt::cpu {
@@ -24,19 +25,24 @@ inline constexpr int kTileColumns = kTileVectors * kLanes;
 //
 // Whoever reads a or b where the matrix lies can have a packed panel of it made on the way
 // (pack.h): packed_a[k * kTileRows + r], with a_row = 1 only, and packed_b[k * kTileColumns + j].
-struct TileTask {
+//
+// Where an element of a and b is a pair (operands.h), a product is the sum of its two products, and
+// the depth and all steps count elements.
+template <class Element>
+struct TileTaskOf {
   std::int64_t depth;
-  const float* a;
+  const Element* a;
   std::int64_t a_step, a_row;
-  const float* b;
+  const Element* b;
   std::int64_t b_step;
   const float* start;
   std::int64_t start_step;
   float* c;
   std::int64_t c_step;
-  float* packed_a = nullptr;
-  float* packed_b = nullptr;
+  Element* packed_a = nullptr;
+  Element* packed_b = nullptr;
 };
+using TileTask = TileTaskOf<float>;
 
 inline constexpr int kAnyRow = 0;  // a_row is what the task says, not a constant
 
@@ -50,13 +56,13 @@ inline constexpr std::int64_t kFetchAheadA = 48, kFetchAheadB = 32;
 // measured on Zen 3) and the load ports two thirds of it. The tile's lines of c are fetched while
 // the products run. The loop must not be unrolled: then GCC drops b0 and b1 and makes every
 // multiplication load B again, which costs a third.
-template <int Rows, int ARow, bool PacksA, bool PacksB>
-void tile(const TileTask& task) {
+template <class Operands, int Rows, int ARow, bool PacksA, bool PacksB>
+void tile(const TileTaskOf<typename Operands::Element>& task) {
   const std::int64_t a_row = ARow == kAnyRow ? task.a_row : ARow;
-  const float* a = task.a;
-  const float* b = task.b;
-  float* packed_a = task.packed_a;
-  float* packed_b = task.packed_b;
+  const auto* a = task.a;
+  const auto* b = task.b;
+  auto* packed_a = task.packed_a;
+  auto* packed_b = task.packed_b;
 #pragma GCC unroll 16
   for (int r = 0; r < Rows; ++r) {
     __builtin_prefetch(task.c + r * task.c_step, 1);
@@ -66,12 +72,12 @@ void tile(const TileTask& task) {
 #pragma GCC unroll 1
   for (std::int64_t k = 0; k < task.depth; ++k, a += task.a_step, b += task.b_step) {
     if constexpr (PacksA) {
-      std::memcpy(packed_a, a, Rows * sizeof(float));
+      std::memcpy(packed_a, a, Rows * sizeof(*a));
       packed_a += kTileRows;
       __builtin_prefetch(a + kFetchAheadA * task.a_step);
       __builtin_prefetch(a + kFetchAheadA * task.a_step + Rows - 1);
     }
-    const Vec b0 = load(b), b1 = load(b + kLanes);
+    const Vec b0 = Operands::load_elements(b), b1 = Operands::load_elements(b + kLanes);
     if constexpr (PacksB) {
       store(packed_b, b0);
       store(packed_b + kLanes, b1);
@@ -81,9 +87,9 @@ void tile(const TileTask& task) {
     }
 #pragma GCC unroll 16
     for (int r = 0; r < Rows; ++r) {
-      const Vec a_r = broadcast(a[r * a_row]);
-      sum[r][0] += a_r * b0;
-      sum[r][1] += a_r * b1;
+      const Vec a_r = Operands::broadcast_element(a[r * a_row]);
+      sum[r][0] = Operands::multiply_add(sum[r][0], a_r, b0);
+      sum[r][1] = Operands::multiply_add(sum[r][1], a_r, b1);
     }
   }
 #pragma GCC unroll 16
@@ -95,20 +101,22 @@ void tile(const TileTask& task) {
   }
 }
 
-using Tile = void(const TileTask& task);
+template <class Operands>
+using TileOf = void(const TileTaskOf<typename Operands::Element>& task);
+using Tile = TileOf<FloatOperands>;
 
-template <int ARow, bool PacksA, bool PacksB, std::size_t... I>
-constexpr std::array<Tile*, sizeof...(I)> make_tiles(std::index_sequence<I...>) {
-  return {tile<static_cast<int>(I) + 1, ARow, PacksA, PacksB>...};
+template <class Operands, int ARow, bool PacksA, bool PacksB, std::size_t... I>
+constexpr std::array<TileOf<Operands>*, sizeof...(I)> make_tiles(std::index_sequence<I...>) {
+  return {tile<Operands, static_cast<int>(I) + 1, ARow, PacksA, PacksB>...};
 }
-template <int ARow, bool PacksA, bool PacksB>
+template <class Operands, int ARow, bool PacksA, bool PacksB>
 inline constexpr auto kTiles =
-    make_tiles<ARow, PacksA, PacksB>(std::make_index_sequence<kTileRows>{});
+    make_tiles<Operands, ARow, PacksA, PacksB>(std::make_index_sequence<kTileRows>{});
 
 // A tile of `rows` rows: a ragged last tile costs only its own.
-template <int ARow, bool PacksA = false, bool PacksB = false>
-inline void run_tile(int rows, const TileTask& task) {
-  kTiles<ARow, PacksA, PacksB>[static_cast<std::size_t>(rows - 1)](task);
+template <int ARow, bool PacksA = false, bool PacksB = false, class Operands = FloatOperands>
+inline void run_tile(int rows, const TileTaskOf<typename Operands::Element>& task) {
+  kTiles<Operands, ARow, PacksA, PacksB>[static_cast<std::size_t>(rows - 1)](task);
 }
 
 alignas(64) inline constexpr float kZeros[kTileColumns] = {};

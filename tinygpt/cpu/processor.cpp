@@ -22,8 +22,8 @@ struct Feature {
 #if defined(__x86_64__)
 
 // The compiler's builtin also asks whether the operating system keeps the wide registers. Clang 16
-// does not know two features, which are a bit each of what the processor says of itself; AVX2 goes
-// with both, and its answer speaks for the operating system.
+// does not know some features, which are a bit each of what the processor says of itself; AVX2 or
+// AVX-512 goes with them, and its answer speaks for the operating system.
 bool has_f16c() {
   unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
   return __builtin_cpu_supports("avx2") && __get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0 &&
@@ -34,6 +34,12 @@ bool has_avxvnni() {
   unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
   return __builtin_cpu_supports("avx2") && __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) != 0 &&
          (eax & (1u << 4)) != 0;
+}
+
+bool has_avx512bf16() {
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+  return __builtin_cpu_supports("avx512f") != 0 &&
+         __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) != 0 && (eax & (1u << 5)) != 0;
 }
 
 constexpr Feature kFeatures[] = {
@@ -49,6 +55,7 @@ constexpr Feature kFeatures[] = {
     {"avx512dq", [] { return __builtin_cpu_supports("avx512dq") != 0; }},
     {"avx512vl", [] { return __builtin_cpu_supports("avx512vl") != 0; }},
     {"avx512vnni", [] { return __builtin_cpu_supports("avx512vnni") != 0; }},
+    {"avx512bf16", has_avx512bf16},
 };
 
 #elif defined(__aarch64__) && defined(__linux__)

@@ -65,8 +65,18 @@ Ops<float> fast_ops() {
   return ops;
 }
 
+Ops<float> with_bf16_products() {
+  Ops<float> ops = fast_ops();
+  ops.linear_forward = bf16_products::linear_forward;
+  ops.linear_backward = bf16_products::linear_backward;
+  ops.linear_scratch_size = bf16_products::linear_scratch_size;
+  ops.linear_gelu_forward = bf16_products::linear_gelu_forward;
+  ops.linear_backward_write = bf16_products::linear_backward_write;
+  return ops;
+}
+
 }  // namespace
 
-CpuKernels compiled_kernels() { return {fast_ops(), measure_vector_peak}; }
+CpuKernels compiled_kernels() { return {fast_ops(), with_bf16_products(), measure_vector_peak}; }
 
 }  // namespace tinygpt::cpu

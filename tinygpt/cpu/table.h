@@ -9,4 +9,12 @@ namespace tinygpt::cpu {
 // a build has several levels of instructions, the kernels are those of the chosen one (levels.h).
 Ops<float> ops();
 
+// The same, with linear layers whose products are of bf16: x, weight and dout are each rounded to
+// the nearest bf16 where they are a factor of a product, and the products summed in float. Biases,
+// what is accumulated to, and all other operators are as above, attention's products too. It is
+// what PyTorch calls torch.set_float32_matmul_precision("medium"). Products are nearly twice as
+// fast where the processor multiplies pairs of bf16; elsewhere they round as much and gain nothing
+// (operands.h).
+Ops<float> bf16_product_ops();
+
 }  // namespace tinygpt::cpu

@@ -4,6 +4,9 @@
 //
 // The weight is stored [out, in], as in torch.nn.Linear. (GPT-2's files store it [in, out]; the
 // reader of files transposes.)
+//
+// A product's factors are of the type Real as they come, but for the processor's table with
+// products of bf16 (tinygpt/cpu/table.h), which rounds both to bf16 and sums in float.
 #pragma once
 
 #include <cstdint>

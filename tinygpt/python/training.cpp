@@ -32,11 +32,12 @@ struct Step {
   StepResult result;
 };
 
+// Those that are text choose kernels: here float's of the processor compute.
 std::string setting_names() {
   std::string names;
   const nlohmann::json all = settings_to_json(TrainSettings{});
   for (const auto& [name, value] : all.items()) {
-    if (name != "dtype") names += (names.empty() ? "" : ", ") + name;
+    if (!value.is_string()) names += (names.empty() ? "" : ", ") + name;
   }
   return names;
 }
@@ -78,7 +79,7 @@ TrainSettings settings_from(const py::kwargs& given, const GptConfig& config) {
   all["time"] = config.context_length;
   for (const auto& [key, value] : given) {
     const auto name = key.cast<std::string>();
-    if (!all.contains(name) || name == "dtype") {
+    if (!all.contains(name) || all[name].is_string()) {
       throw py::type_error(
           fmt::format("Trainer: there is no setting '{}'; there are: {}", name, setting_names()));
     }

@@ -40,6 +40,15 @@ void for_each_setting(Settings& s, Visit&& visit) {
   visit("eval_context", s.eval_context);
 }
 
+void check_matmul_precision(const TrainSettings& s) {
+  check(s.matmul_precision == "float" || s.matmul_precision == "bf16", [&] {
+    return fmt::format("--matmul-precision: there is no '{}'; there are: float, bf16",
+                       s.matmul_precision);
+  });
+  check(s.matmul_precision == "float" || s.dtype == "float",
+        "--matmul-precision bf16 is for --dtype float: --dtype bf16 rounds more than that");
+}
+
 }  // namespace
 
 void check_settings(const TrainSettings& s, const GptConfig& config) {
@@ -60,6 +69,7 @@ void check_settings(const TrainSettings& s, const GptConfig& config) {
   check_range("--eval-context", s.eval_context, 0, s.time - 1);
   check(s.dtype == "float" || s.dtype == "bf16",
         [&] { return fmt::format("--dtype: there is no '{}'; there are: float, bf16", s.dtype); });
+  check_matmul_precision(s);
   check(!s.documents || config.eos_token >= 0,
         "--documents: this corpus is one text without ends of documents");
   check(std::int64_t{s.batch} * s.time < (std::int64_t{1} << 31), [&] {
@@ -72,6 +82,7 @@ nlohmann::json settings_to_json(const TrainSettings& settings) {
   nlohmann::json value;
   for_each_setting(settings, [&](const char* name, const auto& field) { value[name] = field; });
   value["dtype"] = settings.dtype;
+  value["matmul_precision"] = settings.matmul_precision;
   return value;
 }
 
@@ -79,7 +90,11 @@ TrainSettings settings_from_json(const nlohmann::json& value) {
   TrainSettings settings;
   for_each_setting(settings,
                    [&](const char* name, auto& field) { read_field(value, name, field); });
-  if (value.contains("dtype")) read_field(value, "dtype", settings.dtype);  // older ones do not say
+  // Older ones do not say.
+  if (value.contains("dtype")) read_field(value, "dtype", settings.dtype);
+  if (value.contains("matmul_precision")) {
+    read_field(value, "matmul_precision", settings.matmul_precision);
+  }
   return settings;
 }
 

@@ -25,6 +25,8 @@ struct TrainSettings {
   float clip = 1.0f;  // of the gradient's norm; 0: no clipping
   std::uint64_t seed = 1;
   std::string dtype = "float";  // of passes: float, or bf16 with the master weights in float
+  // Of the operands of linear layers' products on the cpu: float, or bf16 while all else is float.
+  std::string matmul_precision = "float";
   // Windows begin where a document begins, and a validation judges whole documents.
   bool documents = false;
 

@@ -59,6 +59,9 @@ TEST_CASE("the best level that runs here is taken, and TINYGPT_CPU takes another
     const Asked asked(level.name);
     CHECK(cpu::chosen_level() == level.name);
     CHECK(cpu::ops().gelu_forward == cpu::level_ops(level.name).gelu_forward);
+    CHECK(cpu::bf16_product_ops().linear_forward ==
+          cpu::level_bf16_product_ops(level.name).linear_forward);
+    CHECK(cpu::bf16_product_ops().gelu_forward == cpu::ops().gelu_forward);
     CHECK(cpu::measure_peak_flops(1) > 1e8);
   }
   CHECK(cpu::chosen_level() == best);
@@ -121,6 +124,7 @@ TEST_CASE("the processor's features are those that the kernel of Linux lists",
   CHECK(cpu::processor_has("bmi") == listed("bmi1"));
   CHECK(cpu::processor_has("avxvnni") == listed("avx_vnni"));
   CHECK(cpu::processor_has("avx512vnni") == listed("avx512_vnni"));
+  CHECK(cpu::processor_has("avx512bf16") == listed("avx512_bf16"));
   CHECK_THROWS_AS(cpu::processor_has("avx3"), Error);
 }
 #endif
