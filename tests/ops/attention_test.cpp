@@ -58,6 +58,29 @@ TEST_CASE("attention_forward matches its equation", "[attention][forward][lesson
   }
 }
 
+TEST_CASE("attention_forward follows a largest score that grows with every key",
+          "[attention][forward][lesson-08]") {
+  const AttentionSize size{1, 290, 1, 1, 2, true};
+  const auto& [B, T, NH, NKV, HS, causal] = size;
+  Values in = random_values(size.qkv(), 1);
+  for (std::size_t t = 0; t < static_cast<std::size_t>(T); ++t) {
+    in[t * 6] = 1;  // the query's and the key's first component
+    in[t * 6 + 2] = 0.1 * static_cast<double>(t);
+  }
+  const Exact expected = attention_equation(size).forward({in});
+  const Exact expected_lse = attention_lse(size, in);
+  for (const Implementation& i : implementations()) {
+    if (i.exact_bounds) continue;
+    Sandbox s(i, "attention_forward");
+    const float* qkv = s.input(in);
+    float *out = s.output(size.out()), *lse = s.output(size.lse());
+    float* scratch = s.scratch(i.ops.attention_scratch_size(B, T, NH, NKV, HS));
+    i.ops.attention_forward(out, lse, qkv, scratch, B, T, NH, NKV, HS, causal);
+    s.expect("out", out, expected.value, size.out_shape(), within(size, expected));
+    s.expect("lse", lse, expected_lse.value, size.lse_shape(), within(size, expected_lse));
+  }
+}
+
 TEST_CASE("attention_backward is the gradient of its equation",
           "[attention][backward][lesson-08]") {
   for (const AttentionSize& size : kSizes) {
