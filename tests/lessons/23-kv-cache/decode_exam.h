@@ -207,7 +207,8 @@ struct NamedDecodeSlip {
   std::string nudge;
 };
 
-inline std::vector<NamedDecodeSlip> decode_slips() {
+// Of places: which rows are read, and where out goes.
+inline std::vector<NamedDecodeSlip> place_slips() {
   using Group = DecodeSlip::Group;
   using Query = DecodeSlip::Query;
   return {
@@ -249,11 +250,23 @@ inline std::vector<NamedDecodeSlip> decode_slips() {
        "Rows of qkv are taken to be NH * HS apart. A row has keys and values, too: the next one is "
        "(NH + 2 NKV) * HS further on."},
       {{.query = Query::its_key}, "The row's key is used as its query: row n begins with queries."},
-      {{.own_value_missing = true},
-       "The last value is missing from the sum: its weight is there, so it counts, too."},
       {{.query = Query::of_group},
        "Heads of a group ask with one query. They share keys and values; the query of head h is at "
        "h * HS."},
+      {{.heads_first = true},
+       "out is written as [NH, N, HS]. It is [N, NH, HS]: head h of row n begins at "
+       "(n * NH + h) * HS."},
+      {{.position_major = true},
+       "You read the cache as [S, capacity, NKV, HS]. It is [S, NKV, capacity, HS]: the keys of a "
+       "head lie one behind the other; cache_row(cache, s, g, p) knows it."},
+  };
+}
+
+// Of what is computed from them.
+inline std::vector<NamedDecodeSlip> value_slips() {
+  return {
+      {{.own_value_missing = true},
+       "The last value is missing from the sum: its weight is there, so it counts, too."},
       {{.dot_runs_on = true},
        "The dot product runs on from one key to the next: each starts from 0."},
       {{.sum_runs_on = true},
@@ -262,9 +275,6 @@ inline std::vector<NamedDecodeSlip> decode_slips() {
       {{.by_count = true},
        "The weights are divided by how many there are. It is their own sum that makes them 1 "
        "together."},
-      {{.heads_first = true},
-       "out is written as [NH, N, HS]. It is [N, NH, HS]: head h of row n begins at "
-       "(n * NH + h) * HS."},
       {{.scale_power = -0.5},
        "The scores are multiplied by the square root of HS: they are divided by it."},
       {{.scale_power = 0}, "The scores are not scaled: each is divided by the square root of HS."},
@@ -272,9 +282,6 @@ inline std::vector<NamedDecodeSlip> decode_slips() {
       {{.keys_as_values = true}, "The keys are used as values: the sum is one of rows of v."},
       {{.values_as_keys = true}, "The scores are made from v: a score is query times key."},
       {{.not_divided = true}, "The weights are exp(s), not yet divided by their sum."},
-      {{.position_major = true},
-       "You read the cache as [S, capacity, NKV, HS]. It is [S, NKV, capacity, HS]: the keys of a "
-       "head lie one behind the other; cache_row(cache, s, g, p) knows it."},
   };
 }
 

@@ -268,8 +268,10 @@ void examine_decode(Exam& exam) {
     ref::attention_decode(out, in, cache_over(c, keys, values), sequence, position, scratch, c.N(),
                           c.NH, c.given_longest());
     std::vector<Mistake> mistakes;
-    for (const NamedDecodeSlip& known : decode_slips()) {
-      mistakes.push_back(decode_mistake(c, qkv, k, v, known));
+    for (const std::vector<NamedDecodeSlip>& slips : {place_slips(), value_slips()}) {
+      for (const NamedDecodeSlip& known : slips) {
+        mistakes.push_back(decode_mistake(c, qkv, k, v, known));
+      }
     }
     mistakes.push_back(overflowed(c));
     exam.expect("out", out, exact.out, out_shape(c), within(c, exact), mistakes);
