@@ -20,7 +20,7 @@ sys.path.insert(0, os.path.join(ROOT, "tools"))
 from course import lessons, stubs  # noqa: E402  (the path above must come first)
 
 TASKS = ("00.scale", "00.scale_cuda", "03.matmul_tiled", "03.matmul_tiled_cuda", "05.gelu_backward",
-         "05.bias_gradient_cuda")
+         "05.bias_gradient_cuda", "19.linear_lora_cuda", "23.decode_split_cuda")
 ROUNDS = 5
 
 

@@ -32,8 +32,7 @@ struct Parts {
   }
 };
 
-std::vector<Mistake> mistakes(const Parts& p, const Values& x, const Values& weight,
-                              const Values& ax, const Values& b) {
+std::vector<Mistake> sum_mistakes(const Parts& p, const Values& ax, const Values& b) {
   const double scale = p.s.scale;
   const auto up = [&](int first, int last, auto place) {
     return product(p.s.N, p.s.OC, last - first, [&](int n, int o, int i) {
@@ -46,19 +45,6 @@ std::vector<Mistake> mistakes(const Parts& p, const Values& x, const Values& wei
   };
   const auto right_place = [&](int o, int r) { return std::int64_t{o} * p.s.rank + r; };
   const int full = p.s.rank / kTile * kTile;
-  // The frozen product with weight in another arrangement; a single tile, where 0 is outside.
-  const auto with_weight = [&](int rows, int columns, auto place) {
-    Parts other = p;
-    other.frozen = product(p.s.N, p.s.OC, p.s.C, [&](int n, int o, int c) {
-      const bool inside = c < rows && o < columns;
-      return inside ? at(x, std::int64_t{n} * p.s.C + c) * at(weight, place(o, c)) : 0.0;
-    });
-    return other.with([&](double f, double a, double bias) { return bias + f + scale * a; });
-  };
-  const char* transposed =
-      "weight is not read as C x OC. It lies in memory as [OC, C], and the product needs it "
-      "transposed: Layout::columns, with the rows C, the columns OC and the place k0, col0 of the "
-      "transposed matrix.";
   return {
       gives(p.with([](double f, double a, double c) { return c + f + a; }),
             "The scale is missing: the adapter's sum counts scale times."),
@@ -86,6 +72,70 @@ std::vector<Mistake> mistakes(const Parts& p, const Values& x, const Values& wei
       gives(with_adapter(up(0, full, right_place)),
             "The last part of the rank is missing where it is no multiple of 32: load_tile fills "
             "up with zeros, so that tile counts as well."),
+  };
+}
+
+// Tiles that no block has written.
+std::vector<Mistake> grid_mistakes(const LoraSize& s) {
+  return {
+      when(
+          [s](const Answer& answer) {  // only the whole tiles were written
+            const auto whole = [](int size) { return std::max(size / kTile, 1) * kTile; };
+            bool some = false;
+            for (std::size_t i = 0; i < answer.actual.size(); ++i) {
+              const auto n = static_cast<int>(i) / s.OC, o = static_cast<int>(i) % s.OC;
+              const bool left = std::isnan(answer.actual[i]);
+              if (left && n < whole(s.N) && o < whole(s.OC)) return false;
+              some = some || left;
+            }
+            return some && s.N <= 2 * kTile && s.OC <= 2 * kTile;
+          },
+          "The last tile of rows, or of columns, was never written: the grid has "
+          "ceil_div(N, kTile) by ceil_div(OC, kTile) blocks, and a quotient rounds down."),
+      when(
+          [s](const Answer& answer) {
+            const auto reached = [](int size) { return (size + kTile - 1) / kTile * kTile; };
+            bool some = false;
+            for (std::size_t i = 0; i < answer.actual.size(); ++i) {
+              const auto n = static_cast<int>(i) / s.OC, o = static_cast<int>(i) % s.OC;
+              const bool outside = n >= reached(s.OC) || o >= reached(s.N);
+              if (std::isnan(answer.actual[i]) != outside) return false;
+              some = some || outside;
+            }
+            return some;
+          },
+          "The grid has its sides exchanged: blockIdx.x counts tiles of rows, so grid.x comes from "
+          "N, and grid.y from OC."),
+  };
+}
+
+// Matrices that are read as they do not lie.
+std::vector<Mistake> layout_mistakes(const Parts& p, const Values& x, const Values& weight,
+                                     const Values& ax, const Values& b) {
+  const double scale = p.s.scale;
+  const auto with_adapter = [&](Values adapter) {
+    return Parts{p.s, p.frozen, std::move(adapter), p.bias}.with(
+        [&](double f, double a, double c) { return c + f + scale * a; });
+  };
+  const auto up = [&](auto place) {
+    return product(p.s.N, p.s.OC, p.s.rank, [&](int n, int o, int r) {
+      return at(ax, std::int64_t{n} * p.s.rank + r) * at(b, place(o, r));
+    });
+  };
+  // The frozen product with weight in another arrangement; a single tile, where 0 is outside.
+  const auto with_weight = [&](int rows, int columns, auto place) {
+    Parts other = p;
+    other.frozen = product(p.s.N, p.s.OC, p.s.C, [&](int n, int o, int c) {
+      const bool inside = c < rows && o < columns;
+      return inside ? at(x, std::int64_t{n} * p.s.C + c) * at(weight, place(o, c)) : 0.0;
+    });
+    return other.with([&](double f, double a, double bias) { return bias + f + scale * a; });
+  };
+  const char* transposed =
+      "weight is not read as C x OC. It lies in memory as [OC, C], and the product needs it "
+      "transposed: Layout::columns, with the rows C, the columns OC and the place k0, col0 of the "
+      "transposed matrix.";
+  return {
       gives(with_weight(p.s.C, p.s.OC, [&](int o, int c) { return std::int64_t{c} * p.s.OC + o; }),
             transposed),
       gives(with_weight(p.s.OC, p.s.C, [&](int o, int c) { return std::int64_t{c} * p.s.C + o; }),
@@ -102,38 +152,9 @@ std::vector<Mistake> mistakes(const Parts& p, const Values& x, const Values& wei
             "b is not read as rank x OC. It lies in memory as [OC, rank], and the product needs it "
             "transposed: Layout::columns, with the rows rank, the columns OC and the place r0, "
             "col0."),
-      gives(
-          with_adapter(up(0, p.s.rank, [&](int o, int r) { return std::int64_t{r} * p.s.OC + o; })),
-          "b is read as [rank, OC]. It lies in memory as [OC, rank], and the product needs it "
-          "transposed: Layout::columns."),
-      when(
-          [s = p.s](const Answer& answer) {  // only the whole tiles were written
-            const auto whole = [](int size) { return std::max(size / kTile, 1) * kTile; };
-            bool some = false;
-            for (std::size_t i = 0; i < answer.actual.size(); ++i) {
-              const auto n = static_cast<int>(i) / s.OC, o = static_cast<int>(i) % s.OC;
-              const bool left = std::isnan(answer.actual[i]);
-              if (left && n < whole(s.N) && o < whole(s.OC)) return false;
-              some = some || left;
-            }
-            return some && s.N <= 2 * kTile && s.OC <= 2 * kTile;
-          },
-          "The last tile of rows, or of columns, was never written: the grid has "
-          "ceil_div(N, kTile) by ceil_div(OC, kTile) blocks, and a quotient rounds down."),
-      when(
-          [s = p.s](const Answer& answer) {
-            const auto reached = [](int size) { return (size + kTile - 1) / kTile * kTile; };
-            bool some = false;
-            for (std::size_t i = 0; i < answer.actual.size(); ++i) {
-              const auto n = static_cast<int>(i) / s.OC, o = static_cast<int>(i) % s.OC;
-              const bool outside = n >= reached(s.OC) || o >= reached(s.N);
-              if (std::isnan(answer.actual[i]) != outside) return false;
-              some = some || outside;
-            }
-            return some;
-          },
-          "The grid has its sides exchanged: blockIdx.x counts tiles of rows, so grid.x comes from "
-          "N, and grid.y from OC."),
+      gives(with_adapter(up([&](int o, int r) { return std::int64_t{r} * p.s.OC + o; })),
+            "b is read as [rank, OC]. It lies in memory as [OC, rank], and the product needs it "
+            "transposed: Layout::columns."),
   };
 }
 
@@ -216,9 +237,12 @@ void examine(Exam& exam) {
         magnitude.push_back(linear.magnitude[i] + lora.magnitude[i] + 1);
       }
       const double scale = size.scale;
-      std::vector<Mistake> known = mistakes(parts, x, weight, ax, b);
-      const std::vector<Mistake> of_tiles = tile_mistakes(parts, x, weight, ax, b);
-      known.insert(known.end(), of_tiles.begin(), of_tiles.end());
+      std::vector<Mistake> known = sum_mistakes(parts, ax, b);
+      for (const std::vector<Mistake>& more :
+           {layout_mistakes(parts, x, weight, ax, b), grid_mistakes(size),
+            tile_mistakes(parts, x, weight, ax, b)}) {
+        known.insert(known.end(), more.begin(), more.end());
+      }
       exam.expect("out", out,
                   parts.with([&](double f, double p, double q) { return q + f + scale * p; }),
                   {{"n", size.N}, {"o", size.OC}},

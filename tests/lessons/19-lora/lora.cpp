@@ -137,11 +137,14 @@ void examine_forward(Exam& exam) {
     exam.expect("ax", ax, expected_ax, {{"n", size.N}, {"r", size.rank}},
                 {.terms = size.C + 1.0, .scale = 10}, ax_mistakes(size, in.x, in.a, expected_ax));
     const Values none(start.size(), 0.0);
+    std::vector<Mistake> known = forward_mistakes(size, in, exact.value, start);
+    const std::vector<Mistake> places = forward_places(size, in, exact.value);
+    known.insert(known.end() - 1, places.begin(), places.end());
     exam.expect_added("out", out, widened(size, exact.value, none),
                       {{"n", size.N}, {"o", size.width()}},
                       {.terms = size.C + size.rank + 2.0,
                        .magnitudes = widened(size, exact.magnitude, Values(start.size(), 1.0))},
-                      forward_mistakes(size, in, exact.value, start));
+                      known);
   }
 }
 

@@ -29,18 +29,52 @@ inline Values in_rows(const LoraSize& s, const Values& part, int apart) {
   return out;
 }
 
+// Rows of out and of b in another place.
+inline std::vector<Mistake> forward_places(const LoraSize& s, const Inputs& in,
+                                           const Values& right) {
+  const Values none(static_cast<std::size_t>(s.N * s.width()), 0.0);
+  const Values ax = down(s, in.x, in.a);
+  const auto up = [&](auto place) {
+    return widened(s,
+                   times(product(s.N, s.OC, s.rank,
+                                 [&](int n, int o, int r) {
+                                   return at(ax, std::int64_t{n} * s.rank + r) *
+                                          at(in.b, place(o, r));
+                                 }),
+                         s.scale),
+                   none);
+  };
+  return {
+      gives(in_rows(s, right, s.OC),
+            "Rows of out are taken to be OC apart. They are stride apart: row n begins at out + n "
+            "* stride."),
+      gives(in_rows(s, right, 0),
+            "Every row is added to row 0 of out: row n begins at out + n * stride."),
+      gives_known(
+          up([&](int o, int r) { return std::int64_t{o} * s.OC + r; }),
+          "Rows of b are taken to be OC apart. They are rank apart: b[o, r] is at o * rank + r."),
+      when(
+          [s](const Answer& answer) {
+            bool beside = false;
+            for (std::size_t i = 0; i < answer.actual.size(); ++i) {
+              const int column = static_cast<int>(i) % s.width() - s.before;
+              beside |= (column < 0 || column >= s.OC) && !(answer.actual[i] == 0);
+            }
+            return beside && s.width() > s.OC;
+          },
+          "Columns beside the adapter's own have changed: it has OC of them. stride says only how "
+          "far the next row is."),
+      gives(up([&](int o, int r) { return std::int64_t{r} * s.OC + o; }),
+            "b is read as [rank, OC]. It is [OC, rank], as PEFT stores lora_B: b[o, r] is at o * "
+            "rank + r."),
+  };
+}
+
 inline std::vector<Mistake> forward_mistakes(const LoraSize& s, const Inputs& in,
                                              const Values& right, const Values& start) {
   const Values none(start.size(), 0.0);
   const Values ax = down(s, in.x, in.a);
   const auto wide = [&](const Values& part) { return widened(s, part, none); };
-  const auto up = [&](auto place) {
-    return wide(times(product(s.N, s.OC, s.rank,
-                              [&](int n, int o, int r) {
-                                return at(ax, std::int64_t{n} * s.rank + r) * at(in.b, place(o, r));
-                              }),
-                      s.scale));
-  };
   // What is added if the result replaces out's own columns.
   Values replaced = wide(right);
   for (int n = 0; n < s.N; ++n) {
@@ -78,28 +112,6 @@ inline std::vector<Mistake> forward_mistakes(const LoraSize& s, const Inputs& in
             "The running sum is added after each r, so the first products count again and again: "
             "add the whole sum once, behind the loop over r."),
       gives(wide(from_row_start), "The sum runs on from one o to the next: each starts from 0."),
-      gives(in_rows(s, right, s.OC),
-            "Rows of out are taken to be OC apart. They are stride apart: row n begins at out + n "
-            "* stride."),
-      gives(in_rows(s, right, 0),
-            "Every row is added to row 0 of out: row n begins at out + n * stride."),
-      gives_known(
-          up([&](int o, int r) { return std::int64_t{o} * s.OC + r; }),
-          "Rows of b are taken to be OC apart. They are rank apart: b[o, r] is at o * rank + r."),
-      when(
-          [s](const Answer& answer) {
-            bool beside = false;
-            for (std::size_t i = 0; i < answer.actual.size(); ++i) {
-              const int column = static_cast<int>(i) % s.width() - s.before;
-              beside |= (column < 0 || column >= s.OC) && !(answer.actual[i] == 0);
-            }
-            return beside && s.width() > s.OC;
-          },
-          "Columns beside the adapter's own have changed: it has OC of them. stride says only how "
-          "far the next row is."),
-      gives(up([&](int o, int r) { return std::int64_t{r} * s.OC + o; }),
-            "b is read as [rank, OC]. It is [OC, rank], as PEFT stores lora_B: b[o, r] is at o * "
-            "rank + r."),
       gives(none, "Nothing is added to out."),
   };
 }

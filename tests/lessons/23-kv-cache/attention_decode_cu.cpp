@@ -109,6 +109,7 @@ struct CombineSlip {
   bool not_weighted = false, sum_not_weighted = false, all_stretches = false, one_less = false;
   bool not_divided = false, first_alone = false, mean = false;
   bool row_modulo = false, close_parts = false;  // index % N; parts as many as the row sees
+  bool inverted = false, last_alone = false, of_lanes = false;
 };
 
 Values combine(const DecodeCase& c, const Values& parts, int stretches,
@@ -126,9 +127,14 @@ Values combine(const DecodeCase& c, const Values& parts, int stretches,
       if (slip.first_alone) count = 1;
       double largest = -INFINITY, sum = 0;
       const auto part = [&](int i) { return first + static_cast<std::size_t>(i) * size; };
+      const auto adds = [&](int i, std::size_t d) {
+        return (!slip.last_alone || i == count - 1) &&
+               (!slip.of_lanes || i % 32 == static_cast<int>(d) % 32);
+      };
       for (int i = 0; i < count; ++i) largest = std::max(largest, parts[part(i) + size - 2]);
       const auto weight = [&](int i) {
-        return slip.not_weighted ? 1.0 : std::exp(parts[part(i) + size - 2] - largest);
+        const double apart = parts[part(i) + size - 2] - largest;
+        return slip.not_weighted ? 1.0 : std::exp(slip.inverted ? -apart : apart);
       };
       for (int i = 0; i < count; ++i) {
         sum += (slip.sum_not_weighted ? 1.0 : weight(i)) * parts[part(i) + size - 1];
@@ -136,6 +142,7 @@ Values combine(const DecodeCase& c, const Values& parts, int stretches,
       for (std::size_t d = 0; d < size - 2; ++d) {
         double value = 0;
         for (int i = 0; i < count; ++i) {
+          if (!adds(i, d)) continue;
           value += (slip.mean ? 1.0 / count / parts[part(i) + size - 1] : weight(i)) *
                    parts[part(i) + d];
         }
@@ -165,6 +172,13 @@ const std::vector<NamedCombineSlip> kCombineSlips = {
      "The last stretch is missing: row n has position[n] / kStretch + 1 of them."},
     {{.first_alone = true}, "Only the first stretch is there: add up all of the row's."},
     {{.not_divided = true}, "The sum of p v is not yet divided by the sum of p."},
+    {{.inverted = true},
+     "The weights are turned round: exp(its largest - the largest of all), which is 1 at most."},
+    {{.last_alone = true},
+     "Only the last stretch's sums of p v are there: add up all of the row's."},
+    {{.of_lanes = true},
+     "Each lane adds the stretches of its own number. They are shared out for the largest and the "
+     "sum; for p v a lane has numbers d, and adds all stretches."},
     {{.row_modulo = true},
      "position is taken of row index % N: a row has NH heads, one behind the other, so it is "
      "index / NH."},
@@ -197,6 +211,13 @@ std::vector<Mistake> combine_mistakes(const DecodeCase& c, const Values& parts, 
   for (const NamedCombineSlip& known : kCombineSlips) {
     mistakes.push_back(gives(combine(c, parts, stretches, known.slip), known.nudge));
   }
+  Values swapped = parts;
+  for (std::size_t i = static_cast<std::size_t>(c.HS); i < parts.size(); i += c.HS + 2) {
+    std::swap(swapped[i], swapped[i + 1]);
+  }
+  mistakes.push_back(gives(combine(c, swapped, stretches),
+                           "The two last numbers of a part have changed places: part[HS] is the "
+                           "largest score, part[HS + 1] the sum."));
   const auto bad = [](double x) { return !std::isfinite(x); };
   mistakes.push_back(when(
       [=](const Answer& a) {  // NaN beyond the first 32 numbers of each head, and only there

@@ -95,17 +95,21 @@ struct DecodeSlip {
   bool sequence_is_row = false, first_sequence = false, sequence_of_first = false;
   bool position_is_row = false, position_of_first = false;
   enum class Group { right, modulo, own, first, by_kv_heads } group = Group::right;
-  enum class Query { right, of_first_row, narrow_rows, its_key } query = Query::right;
+  enum class Query { right, of_first_row, narrow_rows, its_key, of_group } query = Query::right;
   double scale_power = 0.5;  // of HS
   bool keys_as_values = false, values_as_keys = false;
   bool not_divided = false;
   bool position_major = false;  // reads the cache as [S, capacity, NKV, HS]
   bool own_value_missing = false;
+  bool dot_runs_on = false, sum_runs_on = false;  // from key to key, from head to head
+  bool mean = false, by_count = false;            // of all values; divided by how many there are
+  bool heads_first = false;                       // out as [NH, N, HS]
 
   std::int64_t query_at(const DecodeCase& c, int n, int h) const {
     if (query == Query::of_first_row) return std::int64_t{h} * c.HS;
     if (query == Query::narrow_rows) return (std::int64_t{n} * c.NH + h) * c.HS;
     if (query == Query::its_key) return n * c.row() + std::int64_t{c.NH} * c.HS;
+    if (query == Query::of_group) return n * c.row() + std::int64_t{h / (c.NH / c.NKV)} * c.HS;
     return n * c.row() + std::int64_t{h} * c.HS;
   }
 };
@@ -114,11 +118,35 @@ struct Decoded {
   Values out, magnitude;
 };
 
+// exp(s), and the sum that divides it.
+inline double weigh(Values& scores, const DecodeSlip& slip, double before) {
+  const double largest = *std::max_element(scores.begin(), scores.end());
+  double sum = slip.sum_runs_on ? before : 0;
+  for (double& x : scores) sum += x = slip.mean ? 1.0 : std::exp(x - largest);
+  if (slip.not_divided) return 1;
+  return slip.by_count ? static_cast<double>(scores.size()) : sum;
+}
+
+// out [N, NH, HS] as it lies where rows and heads have changed places.
+inline Values heads_first(const DecodeCase& c, const Values& out) {
+  Values turned(out.size());
+  for (int n = 0; n < c.N(); ++n) {
+    for (int h = 0; h < c.NH; ++h) {
+      for (int d = 0; d < c.HS; ++d) {
+        turned[static_cast<std::size_t>((h * c.N() + n) * c.HS + d)] =
+            out[static_cast<std::size_t>((n * c.NH + h) * c.HS + d)];
+      }
+    }
+  }
+  return turned;
+}
+
 // NaN where the slip reads what is not there.
 inline Decoded decode(const DecodeCase& c, const Values& qkv, const Values& k, const Values& v,
                       const DecodeSlip& slip = {}) {
   Decoded d;
   const double nan = std::nan("");
+  double sum = 0;
   for (int n = 0; n < c.N(); ++n) {
     const auto at = static_cast<std::size_t>(n);
     const int s = slip.sequence_is_row     ? n
@@ -146,25 +174,22 @@ inline Decoded decode(const DecodeCase& c, const Values& qkv, const Values& k, c
       const auto value = [&](const Values& from, int u, int i) {
         return from[start(u) + static_cast<std::size_t>(i)];
       };
-      std::vector<double> p;
-      double largest = -INFINITY;
+      Values p;
+      double dot = 0;
       for (int u = 0; there && u < keys; ++u) {
-        double dot = 0;
+        if (!slip.dot_runs_on) dot = 0;
         for (int i = 0; i < c.HS; ++i) {
           dot +=
               qkv[query + static_cast<std::size_t>(i)] * value(slip.values_as_keys ? v : k, u, i);
         }
         p.push_back(dot / std::pow(c.HS, slip.scale_power));
-        largest = std::max(largest, p.back());
       }
-      double sum = 0;
-      for (double& x : p) sum += x = std::exp(x - largest);
+      if (there) sum = weigh(p, slip, sum);
       for (int i = 0; i < c.HS; ++i) {
         double out = 0, magnitude = 0;
         for (int u = 0; there && u < keys - (slip.own_value_missing ? 1 : 0); ++u) {
-          const double term = p[static_cast<std::size_t>(u)] *
-                              value(slip.keys_as_values ? k : v, u, i) /
-                              (slip.not_divided ? 1.0 : sum);
+          const double term =
+              p[static_cast<std::size_t>(u)] * value(slip.keys_as_values ? k : v, u, i) / sum;
           out += term;
           magnitude += std::abs(term);
         }
@@ -173,6 +198,7 @@ inline Decoded decode(const DecodeCase& c, const Values& qkv, const Values& k, c
       }
     }
   }
+  if (slip.heads_first) d.out = heads_first(c, d.out);
   return d;
 }
 
@@ -181,7 +207,8 @@ struct NamedDecodeSlip {
   std::string nudge;
 };
 
-inline std::vector<NamedDecodeSlip> decode_slips() {
+// Of places: which rows are read, and where out goes.
+inline std::vector<NamedDecodeSlip> place_slips() {
   using Group = DecodeSlip::Group;
   using Query = DecodeSlip::Query;
   return {
@@ -223,16 +250,38 @@ inline std::vector<NamedDecodeSlip> decode_slips() {
        "Rows of qkv are taken to be NH * HS apart. A row has keys and values, too: the next one is "
        "(NH + 2 NKV) * HS further on."},
       {{.query = Query::its_key}, "The row's key is used as its query: row n begins with queries."},
+      {{.query = Query::of_group},
+       "Heads of a group ask with one query. They share keys and values; the query of head h is at "
+       "h * HS."},
+      {{.heads_first = true},
+       "out is written as [NH, N, HS]. It is [N, NH, HS]: head h of row n begins at "
+       "(n * NH + h) * HS."},
+      {{.position_major = true},
+       "You read the cache as [S, capacity, NKV, HS]. It is [S, NKV, capacity, HS]: the keys of a "
+       "head lie one behind the other; cache_row(cache, s, g, p) knows it."},
+  };
+}
+
+// Of what is computed from them.
+inline std::vector<NamedDecodeSlip> value_slips() {
+  return {
       {{.own_value_missing = true},
        "The last value is missing from the sum: its weight is there, so it counts, too."},
+      {{.dot_runs_on = true},
+       "The dot product runs on from one key to the next: each starts from 0."},
+      {{.sum_runs_on = true},
+       "The sum of exp(s) runs on from one head to the next: each starts from 0."},
+      {{.mean = true}, "This is the mean of the values: each counts by its weight, exp(s) / sum."},
+      {{.by_count = true},
+       "The weights are divided by how many there are. It is their own sum that makes them 1 "
+       "together."},
+      {{.scale_power = -0.5},
+       "The scores are multiplied by the square root of HS: they are divided by it."},
       {{.scale_power = 0}, "The scores are not scaled: each is divided by the square root of HS."},
       {{.scale_power = 1}, "The scores are divided by HS; its square root is asked for."},
       {{.keys_as_values = true}, "The keys are used as values: the sum is one of rows of v."},
       {{.values_as_keys = true}, "The scores are made from v: a score is query times key."},
       {{.not_divided = true}, "The weights are exp(s), not yet divided by their sum."},
-      {{.position_major = true},
-       "You read the cache as [S, capacity, NKV, HS]. It is [S, NKV, capacity, HS]: the keys of a "
-       "head lie one behind the other; cache_row(cache, s, g, p) knows it."},
   };
 }
 

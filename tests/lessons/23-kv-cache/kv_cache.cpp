@@ -27,11 +27,13 @@ struct AppendSlip {
     values_behind_heads,
     keys_twice,
     pairs,
-    close_heads
+    close_heads,
+    queries_as_values
   } from = From::right;
   bool position_major = false, first_head_only = false, first_row_only = false;
   bool all_heads = false, sequence_and_head_swapped = false, place_of_value = false,
        values_to_k = false;
+  bool position_of_first = false, row_of_first = false, keys_alone = false;
   int row_heads = 0;  // that a row of qkv is taken to have; 0: NH + 2 NKV
 };
 
@@ -44,7 +46,8 @@ Filled append(const DecodeCase& c, const Values& qkv, Filled cache, const Append
   for (int n = 0; n < (slip.first_row_only ? std::min(c.N(), 1) : c.N()); ++n) {
     const auto at = static_cast<std::size_t>(n);
     const int s = slip.sequence_is_row ? n : slip.first_sequence ? 0 : c.sequence[at];
-    const int p = (slip.position_is_row ? n : c.position[at]) + slip.further;
+    const int p =
+        (slip.position_is_row ? n : c.position[slip.position_of_first ? 0 : at]) + slip.further;
     for (int g = 0; g < (slip.first_head_only ? 1 : slip.all_heads ? c.NH : c.NKV); ++g) {
       int k_head = c.NH + g, v_head = c.NH + c.NKV + g;
       if (slip.from == From::queries) k_head = g, v_head = c.NKV + g;
@@ -52,6 +55,7 @@ Filled append(const DecodeCase& c, const Values& qkv, Filled cache, const Append
       if (slip.from == From::same_head) k_head = c.NH, v_head = c.NH + c.NKV;
       if (slip.from == From::values_behind_heads) v_head = c.NH + c.NH + g;
       if (slip.from == From::keys_twice) v_head = k_head;
+      if (slip.from == From::queries_as_values) v_head = g;
       if (slip.from == From::pairs) k_head = c.NH + 2 * g, v_head = k_head + 1;
       const bool close = slip.from == From::close_heads;
       std::size_t to = c.place(s, g, p);
@@ -64,13 +68,13 @@ Filled append(const DecodeCase& c, const Values& qkv, Filled cache, const Append
       for (int d = 0; d < c.HS; ++d) {
         const auto from = [&](int head) {
           const int start = close ? (head - g) * c.HS + g : head * c.HS;
-          const auto i = static_cast<std::size_t>(n * row + start + d);
+          const auto i = static_cast<std::size_t>((slip.row_of_first ? 0 : n) * row + start + d);
           return i < qkv.size() ? qkv[i] : std::nan("");
         };
         if (s >= c.S || p < 0 || to + static_cast<std::size_t>(d) >= cache.k.size()) continue;
         cache.k[to + static_cast<std::size_t>(d)] = from(k_head);
         if (slip.values_to_k) cache.k[to + static_cast<std::size_t>(d)] = from(v_head);
-        else cache.v[to + static_cast<std::size_t>(d)] = from(v_head);
+        else if (!slip.keys_alone) cache.v[to + static_cast<std::size_t>(d)] = from(v_head);
       }
     }
   }
@@ -109,6 +113,13 @@ const std::vector<NamedAppendSlip> kAppendSlips = {
      "values."},
     {{.from = AppendSlip::From::close_heads},
      "Heads are taken to be one number apart. They are HS apart: head g begins g * HS further on."},
+    {{.from = AppendSlip::From::queries_as_values},
+     "v holds queries: a row has NH queries, NKV keys, then the values."},
+    {{.position_of_first = true},
+     "Every row went to the position of row 0. Each has its own: position[n]."},
+    {{.row_of_first = true},
+     "Every row brought the numbers of row 0: row n of qkv begins at n * stride."},
+    {{.keys_alone = true}, "v is as it was: values are kept, too, by a second write_cache_row."},
     {{.values_to_k = true}, "The values went to cache.k, over the keys: theirs is cache.v."},
     {{.first_row_only = true}, "Only row 0 is there: all N rows bring something."},
     {{.sequence_and_head_swapped = true},
@@ -257,8 +268,10 @@ void examine_decode(Exam& exam) {
     ref::attention_decode(out, in, cache_over(c, keys, values), sequence, position, scratch, c.N(),
                           c.NH, c.given_longest());
     std::vector<Mistake> mistakes;
-    for (const NamedDecodeSlip& known : decode_slips()) {
-      mistakes.push_back(decode_mistake(c, qkv, k, v, known));
+    for (const std::vector<NamedDecodeSlip>& slips : {place_slips(), value_slips()}) {
+      for (const NamedDecodeSlip& known : slips) {
+        mistakes.push_back(decode_mistake(c, qkv, k, v, known));
+      }
     }
     mistakes.push_back(overflowed(c));
     exam.expect("out", out, exact.out, out_shape(c), within(c, exact), mistakes);

@@ -198,6 +198,37 @@ const std::vector<KnownRule> kRules = {
      },
      "You take the token before the one at which the running sum becomes greater."},
     {[](const Values& p, const Values& q, int token, double u, double v) {
+       return u < q[static_cast<std::size_t>(token)] ? token : drawn(missing(p, q), v, token);
+     },
+     "You compare u with q[token], by which it was drawn already. It stands with probability "
+     "p[token] / q[token]."},
+    {[](const Values& p, const Values& q, int token, double u, double v) {
+       const auto t = static_cast<std::size_t>(token);
+       if (u * q[t] < p[t]) return token;
+       Values both;
+       for (std::size_t w = 0; w < p.size(); ++w) both.push_back(std::min(p[w], q[w]));
+       return drawn(both, v, token);
+     },
+     "You draw from min(p, q). That share has come already, by standing: it is max(0, p - q) that "
+     "is missing."},
+    {[](const Values& p, const Values& q, int token, double u, double v) {
+       const auto t = static_cast<std::size_t>(token);
+       if (u * q[t] < p[t]) return token;
+       const Values m = missing(p, q);
+       double sum = 0, before = 0;
+       for (const double w : m) sum += w;
+       int last = token;
+       for (std::size_t w = 0; w < m.size(); ++w) {
+         if (m[w] == 0) continue;
+         before += m[w];
+         last = static_cast<int>(w);
+         if (before < v * sum) break;
+       }
+       return last;
+     },
+     "The comparison is turned: the running sum stops at the first token where it is greater than "
+     "v times the sum."},
+    {[](const Values& p, const Values& q, int token, double u, double v) {
        const auto t = static_cast<std::size_t>(token);
        return u * q[t] <= p[t] ? token : drawn(missing(p, q), v, token);
      },

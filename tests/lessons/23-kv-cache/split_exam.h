@@ -22,6 +22,20 @@ struct SplitSlip {
   bool largest_from_zero = false, largest_behind_sum = false, one_pass_of_lanes = false;
   bool by_head_size = false;  // scores divided by HS
   bool narrow_rows = false;   // of qkv: NH * HS
+  bool query_of_first_row = false, query_of_first_head = false, close_queries = false;
+  bool first_group = false, times_root = false, values_as_keys = false;
+  bool nothing_shrinks = false, no_largest = false, acc_assigned = false;
+  bool begins_at_stretch = false;  // at key `stretch`
+
+  std::int64_t query_at(const DecodeCase& c, int n, int h) const {
+    const std::int64_t row = narrow_rows ? std::int64_t{c.NH} * c.HS : c.row();
+    const std::int64_t head = query_of_first_head ? 0 : h * (close_queries ? 1 : c.HS);
+    return (query_of_first_row ? 0 : n * row) + head;
+  }
+  double divisor(int HS) const {
+    if (times_root) return 1 / std::sqrt(HS);
+    return unscaled ? 1.0 : by_head_size ? HS : std::sqrt(HS);
+  }
 };
 
 inline Values split(const DecodeCase& c, const Values& qkv, const Values& k, const Values& v,
@@ -37,31 +51,30 @@ inline Values split(const DecodeCase& c, const Values& qkv, const Values& k, con
                                            : c.sequence[at];
     const int last = c.position[slip.position_of_first ? 0 : at];
     for (int h = 0; h < c.NH; ++h) {
-      const int g = slip.group_modulo ? h % c.NKV : h / (c.NH / c.NKV);
+      const int g = slip.group_modulo ? h % c.NKV : slip.first_group ? 0 : h / (c.NH / c.NKV);
       for (int i = 0; i < stretches; ++i) {
-        const int begin = slip.position_of_stretch ? 0 : i * kKeys;
+        const int begin = slip.position_of_stretch ? 0 : slip.begins_at_stretch ? i : i * kKeys;
         int end = std::min((i + 1) * kKeys, last + 1 + slip.more_keys);
         if (slip.all_keys) end = std::min((i + 1) * kKeys, c.capacity);
         const bool there = i * kKeys <= c.position[at] && s < c.S && end <= c.capacity;
         Values acc(static_cast<std::size_t>(c.HS)), size(acc);
         double largest = slip.largest_from_zero ? 0 : -INFINITY, sum = 0;
-        const std::int64_t query = n * (slip.narrow_rows ? c.NH * c.HS : c.row()) + h * c.HS;
+        const std::int64_t query = slip.query_at(c, n, h);
         for (int u = begin; there && u < end; ++u) {
           double dot = 0;
           for (int d = 0; d < c.HS; d += slip.lane_dot ? 32 : 1) {
             dot += qkv[static_cast<std::size_t>(query + d)] *
-                   k[c.place(s, g, u) + static_cast<std::size_t>(d)];
+                   (slip.values_as_keys ? v : k)[c.place(s, g, u) + static_cast<std::size_t>(d)];
           }
-          const double score = dot / (slip.unscaled       ? 1.0
-                                      : slip.by_head_size ? c.HS
-                                                          : std::sqrt(c.HS));
+          const double score = dot / slip.divisor(c.HS);
           const double before = largest;
           largest = std::max(largest, score);
-          const double shrink = std::exp(before - largest), p = std::exp(score - largest);
+          const double shrink = slip.nothing_shrinks ? 1.0 : std::exp(before - largest);
+          const double p = std::exp(score - (slip.no_largest ? 0 : largest));
           sum = sum * (slip.sum_not_shrunk ? 1.0 : shrink) + p;
           for (std::size_t d = 0; d < acc.size(); ++d) {
             const double term = p * (slip.keys_as_values ? k : v)[c.place(s, g, u) + d];
-            acc[d] = acc[d] * (slip.acc_not_shrunk ? 1.0 : shrink) + term;
+            acc[d] = acc[d] * (slip.acc_not_shrunk ? 1.0 : slip.acc_assigned ? 0 : shrink) + term;
             size[d] = size[d] * shrink + std::abs(term);
           }
         }
@@ -114,6 +127,22 @@ inline const std::vector<NamedSplitSlip> kSplitSlips = {
      "What acc holds must shrink whenever a larger score turns up: times exp(before - largest)."},
     {{.sum_not_shrunk = true},
      "The sum must shrink whenever a larger score turns up: times exp(before - largest)."},
+    {{.query_of_first_row = true},
+     "Every row asks with the query of row 0: a row of qkv has (NH + 2 NKV) * HS numbers."},
+    {{.query_of_first_head = true},
+     "Every head asks with the query of head 0: head h has its own at h * HS."},
+    {{.close_queries = true},
+     "Queries are taken to be one number apart: the query of head h begins at h * HS."},
+    {{.first_group = true}, "Every head uses key-value head 0. Head h uses h / (NH / NKV)."},
+    {{.times_root = true}, "The scores are divided by `scale`: times it, which is 1 / sqrt(HS)."},
+    {{.values_as_keys = true}, "The scores are made from v: a score is query times key."},
+    {{.nothing_shrinks = true},
+     "Nothing shrinks: is exp(before - largest) made with the largest score from before this key?"},
+    {{.no_largest = true},
+     "p is exp(score), and overflows soon: exp(score - largest), as the online softmax has it."},
+    {{.acc_assigned = true},
+     "acc holds the last key alone: what was there shrinks, and p v is added to it."},
+    {{.begins_at_stretch = true}, "Stretch i begins at key i here: it begins at i * kStretch."},
     {{.position_of_stretch = true},
      "Every stretch begins at key 0: stretch i begins at i * kStretch."},
     {{.position_of_first = true},
