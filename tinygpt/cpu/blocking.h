@@ -22,7 +22,7 @@ inline constexpr std::int64_t kTaskRows = kTaskTiles * kTileRows;
 // The packed block of B that all threads share: 4 MB of the level-3 cache, whatever the matrix.
 inline constexpr std::int64_t kSharedPasses = 6;
 template <class Operands>
-inline constexpr std::int64_t kSharedDepth = kPassDepth<Operands>* kSharedPasses;
+inline constexpr std::int64_t kSharedDepth = std::int64_t{kSharedPasses} * kPassDepth<Operands>;
 inline constexpr std::int64_t kSharedFloats = std::int64_t{1} << 20;
 // A task's columns shrink to this when there are few rows to share out.
 inline constexpr std::int64_t kLeastTaskColumns = 8 * kTileColumns;
