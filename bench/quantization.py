@@ -22,11 +22,13 @@ import tempfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 EIGHT, NEAREST, UNCLIPPED, AWQ, GPTQ = "8 bits (Q8_0)", "round to nearest", "AWQ, no clipping", "AWQ", "GPTQ"
+SEARCHED = "nearest, scales searched"
 # (name, weights that share a scale, options)
 # A scale for 32 weights is a GGUF file's; other groups are written as a folder of rounded floats.
-METHODS = [(EIGHT, 32, ["--method", "q8_0"])] + [
+METHODS = [(EIGHT, 32, ["--method", "q8_0"]), ("8 bits", 128, ["--method", "q8_0"])] + [
     (name, group, options) for group in (32, 128) for name, options in (
         (NEAREST, ["--method", "q4_0"]),
+        (SEARCHED, ["--method", "q4_0", "--scales", "searched"]),
         (UNCLIPPED, ["--method", "awq", "--scales", "absmax"]),
         (AWQ, ["--method", "awq"]),
         (GPTQ, ["--method", "gptq"]))]
@@ -159,7 +161,7 @@ def table(plain, rows):
         change = 100 * (r["perplexity"] / plain["perplexity"] - 1)
         luck = 100 * math.sqrt(2 * r["divergence"] / r["tokens"])
         shares = ["", ""]
-        if group in nearest and name not in (NEAREST, EIGHT):
+        if group in nearest and name not in (NEAREST, EIGHT, "8 bits"):
             shares = ["%.0f %%" % (100 * regained(plain, nearest[group], r, field))
                       for field in ("perplexity", "divergence")]
         yield "| %s | %s | %.2f | %.2f | %.3f %% | %.5f | %+.3f ± %.3f %% | %s | %.6f | %s |" % (
@@ -249,7 +251,8 @@ def about_text(arguments, info, plain):
         "more than 100 % is regained. A divergence compares whole distributions, has far less luck in it, and counts",
         "every move as a loss.",
         "",
-        "AWQ is its search for scales and its search for clipping together; `no clipping` is the first alone."]
+        "`scales searched`: those with the least squared error of the weights. AWQ is its search for scales and its",
+        "search for clipping together; `no clipping` is the first alone."]
 
 
 def parse():

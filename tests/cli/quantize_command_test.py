@@ -84,6 +84,29 @@ class QuantizeTest(ProgramTest):
         self.refuse("quantize", "--model", "wide", "--method", "q8_0", "--out", "wide", naming="--overwrite")
         self.quantize("gpt2", "q4_0", "wide", "--overwrite")
 
+    def test_eight_bits_may_have_another_group_zero_and_rule(self):
+        plain = self.quantize("gpt2", "q8_0", "m.gguf")
+        row = self.quantize("gpt2", "q8_0", "row", "--group", 0)
+        self.assertLess(row["bytes"], plain["bytes"])  # fewer scales
+        error = {"usual": self.mean_error(plain), "row": self.mean_error(row)}
+        for name, words in (("narrow", ["--group", 8]), ("asymmetric", ["--asymmetric"]),
+                            ("searched", ["--scales", "searched"])):
+            error[name] = self.mean_error(self.quantize("gpt2", "q8_0", name, *words))
+        self.assertLess(error["narrow"], 0.8 * error["row"])
+        self.assertLess(error["asymmetric"], error["usual"])
+        self.assertLess(error["searched"], error["usual"])
+        four = self.quantize("gpt2", "q4_0", "four", "--group", 0)
+        self.assertGreater(self.mean_error(four), 100 * error["row"])  # 16 times the step
+        self.assertLess(self.loss("row")["loss"], self.loss(self.models["gpt2"])["loss"] + 0.002)
+        for words in (["--group", 0], ["--asymmetric"], ["--scales", "searched"]):
+            self.refuse("quantize", "--model", self.models["gpt2"], "--method", "q8_0", "--out", "new.gguf", *words,
+                        naming="Q8_0")
+
+    @staticmethod
+    def mean_error(report):
+        errors = [m["weight_error"] for m in report["matrices"] if m["name"].startswith("h.")]
+        return sum(errors) / len(errors)
+
     def test_equal_seeds_write_equal_files(self):
         for out in ("a.gguf", "b.gguf"):
             self.quantize("llama", "gptq", out)

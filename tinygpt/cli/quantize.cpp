@@ -64,12 +64,17 @@ QuantizeSettings settings_of(const Arguments& a) {
                                      {"awq", QuantizeMethod::awq}},
                                     "--method", a.method);
   check(a.group >= 0 && a.damping > 0, "--group must be at least 0, --damping greater than 0");
-  s.format = {4, a.group, !a.asymmetric};
+  const bool eight = s.method == QuantizeMethod::q8_0;
+  s.format = {eight ? 8 : 4, a.group, !a.asymmetric};
   s.rule = a.scales.empty() ? usual_rule(s.method)
                             : choice<ScaleRule>({{"absmax", ScaleRule::absmax},
                                                  {"searched", ScaleRule::searched},
                                                  {"outputs", ScaleRule::outputs}},
                                                 "--scales", a.scales);
+  // ggml's blocks of 8 bits are one format of many: the others are rounded to nearest as well.
+  if (eight && (s.format != GroupFormat{8, 32, true} || s.rule != ScaleRule::absmax)) {
+    s.method = QuantizeMethod::nearest;
+  }
   s.damping = a.damping;
   s.activation_order = choice<bool>({{"activation", true}, {"natural", false}}, "--order", a.order);
   s.table =
@@ -100,8 +105,9 @@ void check_out(const Arguments& a, const QuantizeSettings& s) {
   check(!fs::is_directory(a.out), [&] { return fmt::format("--out {}: is a folder", a.out); });
   check(s.method == QuantizeMethod::q8_0 || s.format == GroupFormat{}, [&] {
     return fmt::format(
-        "--out {}: GGUF's Q4_0 is symmetric in groups of 32; another --out than "
-        "*.gguf is a folder of rounded floats, which can hold any format",
+        "--out {}: GGUF's Q4_0 and Q8_0 are symmetric in groups of 32, and Q8_0's scales are "
+        "absmax; another --out than *.gguf is a folder of rounded floats, which can hold any "
+        "format",
         a.out);
   });
 }
@@ -222,9 +228,9 @@ void add_method_options(CLI::App& command, Arguments& a) {
   command.add_option("--context", a.context,
                      "Tokens in a window (default: as many as the model sees)");
   command.add_option("--batch", a.batch, "Windows in a pass")->capture_default_str();
-  command.add_option("--group", a.group, "Weights of 4 bits that share a scale (0: a whole row)")
+  command.add_option("--group", a.group, "Weights that share a scale (0: a whole row)")
       ->capture_default_str();
-  command.add_flag("--asymmetric", a.asymmetric, "Give each group of 4 bits a zero of its own");
+  command.add_flag("--asymmetric", a.asymmetric, "Give each group a zero of its own");
   command.add_option("--scales", a.scales,
                      "absmax (nothing is clipped), searched (least error of the weights) or "
                      "outputs (of the layers' outputs) (default: searched for gptq, outputs for "
