@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstdint>
+#include <thread>
 
 #include "tinygpt/core/error.h"
 #include "tinygpt/model/gpt.h"
@@ -38,7 +39,8 @@ Timing summarize(std::vector<double> values) {
 }
 
 std::vector<Timing> time_in_turn(const std::vector<Candidate>& candidates, int rounds,
-                                 double min_seconds, const std::function<void()>& wait) {
+                                 double min_seconds, const std::function<void()>& wait,
+                                 double rest) {
   std::vector<int> repeats;
   for (const Candidate& candidate : candidates) {
     candidate.run();  // first touch of memory, threads started
@@ -48,6 +50,10 @@ std::vector<Timing> time_in_turn(const std::vector<Candidate>& candidates, int r
   std::vector<std::vector<double>> seconds(candidates.size());
   for (int round = 0; round < rounds; ++round) {
     for (std::size_t i = 0; i < candidates.size(); ++i) {
+      if (rest > 0) {
+        std::this_thread::sleep_for(std::chrono::duration<double>(rest));
+        candidates[i].run();
+      }
       seconds[i].push_back(time_repeated(candidates[i].run, repeats[i], wait));
     }
   }

@@ -22,8 +22,12 @@ struct Candidate {
 // the call until it lasts min_seconds, so that short kernels outlast the clock's grain.
 // A device computes on after a call has returned: `wait` is then what waits for it, at the end of
 // each measurement and inside of its time.
+// Where candidates are other programs, `rest` seconds pass before each measurement, and a call that
+// does not count: threads that wait for work keep a core busy for a while (a step of nano-10M right
+// after PyTorch's took 5% longer), and it has taken the caches.
 std::vector<Timing> time_in_turn(const std::vector<Candidate>& candidates, int rounds,
-                                 double min_seconds, const std::function<void()>& wait = {});
+                                 double min_seconds, const std::function<void()>& wait = {},
+                                 double rest = 0);
 
 // Median, minimum and maximum; values must not be empty.
 Timing summarize(std::vector<double> values);

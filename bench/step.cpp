@@ -119,6 +119,9 @@ std::unique_ptr<TrainingStep> with_bf16_products(Settings s) {
   return std::make_unique<TrainingStep>(s);
 }
 
+// Seconds until PyTorch's threads sleep.
+constexpr double kRest = 0.3;
+
 // A row of the figures of one kind. Products of bf16 have no limit that was measured.
 Row row_of(const Report& report, const Settings& s, bool bf16_products) {
   const double flops = flop_ledger(s.config, s.time).step;
@@ -151,7 +154,8 @@ void bench_step(Report& report, const Settings& settings) {
     bf16_products.push_back(twin.bf16_products);
   }
   const std::vector<Timing> times =
-      time_in_turn(candidates, settings.rounds, settings.min_seconds, waiting(settings.memory));
+      time_in_turn(candidates, settings.rounds, settings.min_seconds, waiting(settings.memory),
+                   twins.empty() ? 0 : kRest);
   const double tokens = static_cast<double>(settings.batch) * settings.time;
   for (const bool kind : {false, true}) {
     if (kind && !rounded) continue;

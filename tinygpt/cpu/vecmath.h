@@ -101,24 +101,28 @@ inline Sigmoid sigmoid(Vec x) {
   return {negative ? smaller : larger, negative ? larger : smaller};
 }
 
-// GELU's tanh is a sigmoid: 0.5 (1 + tanh(u)) = 1 / (1 + e^(-2 u)), so one exponential and one
-// division make it. k = 2 sqrt(2 / pi).
+// GELU's tanh is a sigmoid: 0.5 (1 + tanh(u)) = 1 / (1 + e^(-2 u)), so one power of two and one
+// division make it. 2 u = k (x + c x^3) with k = 2 sqrt(2 / pi).
 inline constexpr float kGeluScale = 1.5957691216057308f;
 inline constexpr float kGeluCube = 0.044715f;
 
-inline Vec gelu(Vec x) {
-  const Vec u2 = kGeluScale * x * (1.0f + kGeluCube * (x * x));
-  return x / (1.0f + exp(-u2));
+// e^(-2 u), given x and x^2.
+inline Vec gelu_power(Vec x, Vec x2) {
+  return exp2((-kGeluScale * kLog2E) * x * (1.0f + kGeluCube * x2));
 }
 
-// With s = 1 / (1 + e^(-2 u)): gelu'(x) = s + x s (1 - s) (2 u)'(x).
+inline Vec gelu(Vec x) { return x / (1.0f + gelu_power(x, x * x)); }
+
+// With s = 1 / (1 + e^(-2 u)): gelu'(x) = s + x s (1 - s) (2 u)'(x), and 1 - s = e^(-2 u) s, which
+// is no difference of nearly equal numbers.
 inline Vec gelu_derivative(Vec x) {
-  // Beyond 50 the second term is 0; clamped, it is not 0 * inf.
-  Vec y = x < -50.0f ? broadcast(-50.0f) : x;
-  y = y > 50.0f ? broadcast(50.0f) : y;
-  const Vec y2 = y * y;
-  const Sigmoid s = sigmoid(kGeluScale * y * (1.0f + kGeluCube * y2));
-  return s.value + y * (s.value * s.rest) * (kGeluScale * (1.0f + 3.0f * kGeluCube * y2));
+  // Beyond 10 it is 0 or 1 to 35 digits; within, the power is finite.
+  x = max(broadcast(-10.0f), x);  // in this order NaN stays NaN
+  x = min(broadcast(10.0f), x);
+  const Vec x2 = x * x;
+  const Vec power = gelu_power(x, x2);
+  const Vec s = 1.0f / (1.0f + power);
+  return s + x * (s * (power * s)) * (kGeluScale * (1.0f + 3.0f * kGeluCube * x2));
 }
 
 // d[i] *= gelu'(x[i])
