@@ -52,8 +52,10 @@ def all_commands():
 
 
 def words_of(text):
-    """What stands outside of charts."""
-    return set(re.findall(r"[A-Za-z]{3,}", "\n".join(line for line in text.split("\n") if "|" not in line)))
+    """What stands outside of charts, and of the quotes in which a trained model's tokens stand: nine colours are about
+    as likely, and the last digits of a training decide which come first."""
+    lines = [re.sub(r"'[^']*'", "", line) for line in text.split("\n") if "|" not in line]
+    return set(re.findall(r"[A-Za-z]{3,}", "\n".join(lines)))
 
 
 def output(words, folder=ROOT):
@@ -117,7 +119,7 @@ class Commands(unittest.TestCase):
         self.assertGreater(ran, 2)
 
     def test_experiments_that_end_soon_run_and_say_what_the_text_quotes(self):
-        """Their numbers may differ, by the machine or by the clock; the words may not."""
+        """Their numbers and quoted tokens may differ, by the machine or by the clock; the words may not."""
         ran = 0
         with tempfile.TemporaryDirectory(prefix="lessons out ") as folder:
             for path in sorted(glob.glob("lessons/*/README.md", root_dir=ROOT)):
