@@ -20,8 +20,8 @@ constexpr std::int64_t kPackDepth = 64;
 // What a thread works on at the moment: depth [k, k + depth) of columns [column, column + columns).
 template <class Operands>
 struct SharedBlock {
-  const typename Operands::Element*
-      packed;  // panels of kTileColumns columns, each `depth` steps long, if B is packed
+  // Panels of kTileColumns columns, each `depth` steps long, if B is packed.
+  const typename Operands::Element* packed;
   std::int64_t column, columns;
   std::int64_t k, depth;
 };
@@ -300,13 +300,25 @@ std::int64_t scratch_size(std::int64_t rows, std::int64_t columns, std::int64_t 
          omp_get_max_threads() * room_size<Operands>(rows, depth);
 }
 
+// Of B, where all threads read it packed.
+template <class Operands>
+std::int64_t shared_size(const Gemm& p, Reads b) {
+  return b == Reads::packed ? packed_b_size<Operands>(p.columns, p.depth) : 0;
+}
+
+template <class Operands>
+std::int64_t scratch_size(const Gemm& p) {
+  return shared_size<Operands>(p, reads_b(p)) +
+         omp_get_max_threads() * room_size<Operands>(p.rows, p.depth);
+}
+
 template <class Operands>
 void run(const Gemm& p, float* scratch) {
   using Element = typename Operands::Element;
   static_assert(sizeof(Element) == sizeof(float));
   const Blocking cut = choose_blocking<Operands>(p);
   auto* const packed_b = reinterpret_cast<Element*>(scratch);
-  Element* const rooms = packed_b + packed_b_size<Operands>(p.columns, p.depth);
+  Element* const rooms = packed_b + shared_size<Operands>(p, cut.b);
   const std::int64_t room = room_size<Operands>(p.rows, p.depth);
   const std::int64_t b = task_a_size<Operands>(p.rows, p.depth);
   const std::int64_t depth = elements_of<Operands>(p.depth);
@@ -328,6 +340,11 @@ std::int64_t gemm_scratch_size(std::int64_t rows, std::int64_t columns, std::int
                                Rounding rounding) {
   return rounding == Rounding::none ? scratch_size<FloatOperands>(rows, columns, depth)
                                     : scratch_size<Bf16Operands>(rows, columns, depth);
+}
+
+std::int64_t gemm_scratch_size(const Gemm& p) {
+  return p.rounding == Rounding::none ? scratch_size<FloatOperands>(p)
+                                      : scratch_size<Bf16Operands>(p);
 }
 
 void gemm(const Gemm& p, float* scratch) {

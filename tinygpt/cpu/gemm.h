@@ -36,6 +36,10 @@ struct Gemm {
 // threads: equal inputs give equal bits on one thread and on many.
 void gemm(const Gemm& product, float* scratch);
 
+// Floats of scratch for this product; what its operands point to does not matter. An operand that
+// is read where it lies takes none, so a larger product may need less.
+std::int64_t gemm_scratch_size(const Gemm& product);
+
 // Floats of scratch for products of at most these sizes, on at most omp_get_max_threads() threads.
 // It grows with each size.
 std::int64_t gemm_scratch_size(std::int64_t rows, std::int64_t columns, std::int64_t depth,

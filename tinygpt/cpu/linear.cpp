@@ -77,8 +77,14 @@ void multiply(Gemm product, Rounding rounding, float* scratch) {
 }
 
 std::int64_t scratch_size(Rounding rounding, int N, int C, int OC) {
-  return std::max({gemm_scratch_size(N, OC, C, rounding), gemm_scratch_size(N, C, OC, rounding),
-                   gemm_scratch_size(OC, C, N, rounding)});
+  std::int64_t size = 0;
+  for (Gemm product : {out_product(nullptr, nullptr, nullptr, nullptr, N, C, OC),
+                       dx_product(nullptr, nullptr, nullptr, N, C, OC, false),
+                       dweight_product(nullptr, nullptr, nullptr, N, C, OC, false)}) {
+    product.rounding = rounding;
+    size = std::max(size, gemm_scratch_size(product));
+  }
+  return size;
 }
 
 // out = x W^T + b  gives  dX += dY W,  dW += dY^T X,  db += column sums of dY.
